@@ -1,0 +1,1 @@
+//! The log: format, rotation, redaction at the sink.

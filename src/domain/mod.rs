@@ -1,0 +1,11 @@
+//! Floor 0: the words of the trade and the rules over them, pure.
+//!
+//! Here is no clock, no I/O, no randomness and no `async`: time and identity come in as arguments, decisions go out as
+//! values. What carries them out lives in `engine`.
+
+pub mod backoff;
+pub mod name;
+pub mod notice;
+pub mod reading;
+pub mod refusal;
+pub mod remedy;

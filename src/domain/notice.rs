@@ -1,0 +1,112 @@
+//! One thing worth telling people. How it is worded lives in `message`, where it goes in `notify`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::name::PairName;
+use super::reading::{Fault, Phases};
+use super::refusal::Refusal;
+use super::remedy::{IncidentId, NoticeId, Run};
+
+/// A notice as it waits in the outbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Its place in the outbox; version 7, so that order of creation is order of delivery.
+    pub id: NoticeId,
+    /// Whom it is about.
+    pub pair: PairName,
+    /// The incident it belongs to; repeats answer the first message of it.
+    pub incident: IncidentId,
+    /// When it happened (not when it is delivered).
+    pub at: Timestamp,
+    /// What happened.
+    pub news: News,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// A check said `down`.
+    Failed(Failed),
+    /// The pair is up again.
+    Recovered(Recovered),
+}
+
+/// A check said `down`, and this is what was done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    /// k: consecutive `down` checks of the incident, from 1.
+    pub failures: u32,
+    /// Attempts of one check (`CHECK_ATTEMPTS`).
+    pub attempts: u32,
+    /// `BACKOFF_FACTOR`.
+    pub factor: f64,
+    /// Delay to the next check.
+    pub next: Duration,
+    /// Why the last attempt was not up.
+    pub fault: Fault,
+    /// Where the last attempt's time went.
+    pub phases: Phases,
+    /// What was done about it.
+    pub deed: Deed,
+}
+
+/// What was done about a failure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// A command was ordered; `run` says how that went.
+    Command {
+        /// The command's text.
+        command: String,
+        /// What it did.
+        run: Run,
+    },
+    /// The guard refused the command.
+    Refused {
+        /// The command's text.
+        command: String,
+        /// Why it was not run.
+        refusal: Refusal,
+    },
+    /// We were stopped while the command ran; whether it had an effect is not known.
+    Interrupted {
+        /// The command's text.
+        command: String,
+    },
+    /// The pair has no command.
+    Nothing,
+}
+
+/// The pair is up again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// k at the end of the incident.
+    pub failures: u32,
+    /// Delay to the next check.
+    pub next: Duration,
+    /// How long the incident lasted.
+    pub down_for: Duration,
+    /// Who healed it.
+    pub by: Healer,
+    /// True when it happened while the agent was off, so the moment is not known.
+    pub while_off: bool,
+}
+
+/// Who healed it, as far as probes can tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Healer {
+    /// A probe inside the verify window of this command saw the target up.
+    Command {
+        /// The command's text.
+        command: String,
+        /// From the end of the command to the probe that saw it up.
+        after: Duration,
+    },
+    /// It came back later than any command's verify window, or no command ran.
+    Itself,
+}

@@ -1,0 +1,1 @@
+//! Floor 5: schedule, rounds, record, delivery.

@@ -1,0 +1,1 @@
+//! Floor 1: `KEY=value` text becomes types, pure.

@@ -1,0 +1,1 @@
+//! Floor 2: TLS roots and the one HTTP client builder.

@@ -1,0 +1,1 @@
+//! Floor 1: languages; a notice or a log line becomes text, pure.

@@ -1,0 +1,1 @@
+//! Floor 3: where notices go, one file per kind.

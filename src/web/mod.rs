@@ -1,0 +1,1 @@
+//! Floor 6: the HTTP API, on the control socket.

@@ -1,0 +1,6 @@
+//! Real counterparts for tests. A missing tool fails the test and names its Debian package.
+
+pub mod bot_api;
+pub mod http;
+pub mod postgres;
+pub mod sshd;
