@@ -1,1 +1,166 @@
-//! Floor 3: what is probed, one file per kind.
+//! Looking at a target once: the table of kinds, the target read from a `{SRV}_URL`, and the frame around every probe.
+//!
+//! Each kind is one file (or folder) beside this one and one line in [`KINDS`]; `wire` holds what several kinds stand on.
+//! When to look, how often and what follows from it live in `engine` and `domain`.
+
+mod http;
+pub mod wire;
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::timeout;
+
+use crate::domain::reading::{Fault, Reading};
+use wire::{Kit, Trace};
+
+/// Every kind, in the order the reference lists them.
+pub const KINDS: &[Kind] = &[http::KIND];
+
+/// One kind of probe.
+#[derive(Debug)]
+pub struct Kind {
+    /// What people call it.
+    pub name: &'static str,
+    /// The URL schemes that mean it.
+    pub schemes: &'static [&'static str],
+    /// Reads a whole `{SRV}_URL` whose scheme is one of [`Kind::schemes`].
+    pub read: fn(&str) -> Result<Target, BadTarget>,
+}
+
+/// One kind's way to look. An idle probe holds no buffer, no connection and no future.
+pub trait Probe: Send + Sync {
+    /// Looks once, over a connection of its own, and tells `trace` which phase it is in.
+    ///
+    /// The frame ([`Target::probe`]) owns the limit: it drops this future when the time is over.
+    fn look<'a>(&'a self, kit: &'a Kit, trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>>;
+}
+
+/// Why a text is not a target. No variant holds the text: it may carry a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadTarget {
+    /// There is no `scheme:` in front.
+    #[error("a URL starts with its scheme, for example `https://example.org/`; known schemes: {}", schemes())]
+    NoScheme,
+    /// No kind has this scheme.
+    #[error("`{scheme}` is not a known scheme; known schemes: {}", schemes())]
+    UnknownScheme {
+        /// The scheme that was written.
+        scheme: String,
+    },
+    /// There is nothing to connect to.
+    #[error("the URL has no host; write for example `{0}://example.org/`")]
+    NoHost(String),
+    /// The scheme is known and the rest cannot be read.
+    #[error("the URL cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// What is probed: read once from its URL, then asked again and again.
+pub struct Target {
+    shown: Box<str>,
+    probe: Box<dyn Probe>,
+}
+
+impl Target {
+    /// Reads a `{SRV}_URL`.
+    pub fn parse(text: &str) -> Result<Self, BadTarget> {
+        let text = text.trim();
+        let (scheme, rest) = text.split_once(':').ok_or(BadTarget::NoScheme)?;
+        let scheme = scheme.to_ascii_lowercase();
+        if let Some(kind) = KINDS.iter().find(|kind| kind.schemes.contains(&scheme.as_str())) {
+            return (kind.read)(text);
+        }
+        // `example.org:8080/x` and `bob:secret@host` are addresses without a scheme, not schemes; the latter must not be quoted.
+        let is_word = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.len() <= 16
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-'));
+        if is_word && rest.starts_with("//") {
+            Err(BadTarget::UnknownScheme { scheme })
+        } else {
+            Err(BadTarget::NoScheme)
+        }
+    }
+
+    /// Joins what is shown to people and what looks; for kinds.
+    pub(crate) fn new(shown: &str, probe: impl Probe + 'static) -> Self {
+        Self { shown: shown.into(), probe: Box::new(probe) }
+    }
+
+    /// The URL as people and logs may see it: without user and password, query values masked.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Looks once. Whatever goes wrong is the reading; it is there after `limit` at the latest.
+    pub async fn probe(&self, kit: &Kit, limit: Duration) -> Reading {
+        let mut trace = Trace::start(limit);
+        let seen = timeout(limit, self.probe.look(kit, &mut trace)).await;
+        let took = trace.elapsed();
+        match seen {
+            Ok(Ok(())) => Reading::up(trace.phases(), took),
+            Ok(Err(fault)) => Reading::fault(fault, trace.phases(), took),
+            Err(_elapsed) => Reading::fault(trace.overdue(), trace.phases(), took),
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Target").field(&self.shown).finish()
+    }
+}
+
+fn schemes() -> String {
+    KINDS.iter().flat_map(|kind| kind.schemes).copied().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_no_target_says_what_to_write() {
+        for (text, expected) in [
+            ("", "a URL starts with its scheme"),
+            ("example.org", "a URL starts with its scheme"),
+            ("example.org:8080/health", "a URL starts with its scheme"),
+            ("10.0.0.1:80", "a URL starts with its scheme"),
+            ("gopher://example.org/", "`gopher` is not a known scheme; known schemes: http, https"),
+            ("http://", "the URL has no host; write for example `http://example.org/`"),
+            ("https:///path", "the URL has no host"),
+            ("http:example.org", "the URL has no host"),
+            ("http://h:99999/", "the URL cannot be read: invalid port number"),
+        ] {
+            let error = Target::parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text:?} says {error:?}");
+        }
+    }
+
+    #[test]
+    fn no_error_repeats_a_password() {
+        for text in
+            ["bob:s3cret@host", "s3cret:x", "http://bob:s3cret@h:99999/", "http://bob:s3cret@", "gopher://bob:s3cret@h"]
+        {
+            let error = Target::parse(text).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{text:?} says {error}");
+        }
+    }
+
+    #[test]
+    fn no_scheme_belongs_to_two_kinds() {
+        let mut all: Vec<_> = KINDS.iter().flat_map(|kind| kind.schemes).collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn a_target_shows_its_url_without_secrets() {
+        let target = Target::parse(" HTTPS://bob:s3cret@Example.org/health?token=t0ken ").unwrap();
+        assert_eq!(target.shown(), "https://example.org/health?token=***");
+        assert_eq!(format!("{target:?}"), "Target(\"https://example.org/health?token=***\")");
+    }
+}

@@ -1,1 +1,0 @@
-//! Floor 2: TLS roots and the one HTTP client builder.

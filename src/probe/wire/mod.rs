@@ -1,0 +1,43 @@
+//! What several kinds of probe stand on: names to addresses, TCP, TLS, and the trace of phases. No kind lives here.
+
+mod dial;
+mod failure;
+mod resolver;
+mod tls;
+mod trace;
+
+pub use resolver::Resolver;
+pub use tls::Stream;
+pub use trace::{Stage, Trace};
+
+use std::fmt;
+
+use tokio_rustls::TlsConnector;
+
+use crate::fetch::Roots;
+
+pub(crate) use failure::broken;
+
+/// What all probes share; built once at start.
+pub struct Kit {
+    resolver: Resolver,
+    tls: TlsConnector,
+}
+
+impl Kit {
+    /// Takes the roots and the system's resolver.
+    pub fn new(roots: &Roots) -> Self {
+        Self::with_resolver(roots, Resolver::system())
+    }
+
+    /// Takes another resolver; for tests of what ours cannot be made to do.
+    pub fn with_resolver(roots: &Roots, resolver: Resolver) -> Self {
+        Self { resolver, tls: TlsConnector::from(roots.tls()) }
+    }
+}
+
+impl fmt::Debug for Kit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kit").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+//! The TLS handshake, and a readable reason when it fails.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::{IpAddr, ServerName};
+use rustls::{CertificateError, Error};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use url::Host;
+
+use super::failure;
+use crate::domain::reading::{Cause, Fault};
+
+/// An open connection.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP alone.
+    Plain(TcpStream),
+    /// TLS over TCP; boxed, because it is some twenty times as big.
+    Secure(Box<TlsStream<TcpStream>>),
+}
+
+/// Agrees on TLS with `host` over `tcp`.
+pub(super) async fn agree(connector: &TlsConnector, host: Host<&str>, tcp: TcpStream) -> Result<Stream, Fault> {
+    let name = match host {
+        Host::Ipv4(ip) => ServerName::IpAddress(IpAddr::from(std::net::IpAddr::V4(ip))),
+        Host::Ipv6(ip) => ServerName::IpAddress(IpAddr::from(std::net::IpAddr::V6(ip))),
+        Host::Domain(name) => ServerName::try_from(name.to_owned())
+            .map_err(|_invalid| Fault::new(Cause::Tls, format!("{name} cannot be the name in a certificate")))?,
+    };
+    match connector.connect(name, tcp).await {
+        Ok(stream) => Ok(Stream::Secure(Box::new(stream))),
+        Err(error) => Err(failure::broken("agreeing on TLS", &error)),
+    }
+}
+
+/// The fault of an error that TLS raised; `None` for those of the connection under it.
+pub(super) fn fault(error: &io::Error) -> Option<Fault> {
+    let error = error.get_ref()?.downcast_ref::<Error>()?;
+    let reason = match error {
+        Error::InvalidCertificate(why) => certificate(why),
+        Error::InvalidMessage(_) => "the answer is not TLS; does this port speak plain HTTP?".to_owned(),
+        Error::AlertReceived(alert) => format!("the server ended TLS with the alert {alert:?}"),
+        Error::PeerIncompatible(why) => format!("no common TLS version or cipher: {why:?}"),
+        Error::NoCertificatesPresented => "the server showed no certificate".to_owned(),
+        other => format!("TLS failed: {other}"),
+    };
+    Some(Fault::new(Cause::Tls, reason))
+}
+
+fn certificate(why: &CertificateError) -> String {
+    match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the certificate has expired".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the certificate is not valid yet; is a clock wrong?".to_owned()
+        }
+        CertificateError::UnknownIssuer => {
+            "the certificate's issuer is not trusted: it is self-signed, a CA we do not know (CA_FILE adds one), or the \
+             server does not send the chain"
+                .to_owned()
+        }
+        CertificateError::NotValidForName => "the certificate is for another name".to_owned(),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names = presented.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+            format!("the certificate is for another name: wanted {}, got {names}", expected.to_str())
+        }
+        CertificateError::Revoked => "the certificate is revoked".to_owned(),
+        other => format!("the certificate is not accepted: {other}"),
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Secure(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Secure(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Secure(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Secure(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
