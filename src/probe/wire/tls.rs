@@ -68,6 +68,13 @@ fn certificate(why: &CertificateError) -> String {
             let names = presented.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
             format!("the certificate is for another name: wanted {}, got {names}", expected.to_str())
         }
+        CertificateError::BadSignature => {
+            "the certificate was signed by another key than that of the issuer we know by this name".to_owned()
+        }
+        // The verifier's own type is not ours to name; its text is all there is.
+        CertificateError::Other(why) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
+            "the server shows a CA's certificate (as `openssl req -x509` makes them) instead of one signed by a CA".to_owned()
+        }
         CertificateError::Revoked => "the certificate is revoked".to_owned(),
         other => format!("the certificate is not accepted: {other}"),
     }
