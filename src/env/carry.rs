@@ -70,8 +70,12 @@ mod tests {
 
     #[test]
     fn what_breaks_dotenvy_bare_goes_through_quoted() {
-        let values = ["a b", "pa$HOME", "${PATH}", "it's", "\"", "\\", "a\\", "'", "a\nb", "a\r\nb\r", "#x", " x ", "\0", "", "日本"];
-        let lines: Vec<_> = values.iter().map(|v| line("КЛЮЧ", v)).chain(values.iter().map(|v| line("export", v))).collect();
+        let values = [
+            "a b", "pa$HOME", "${PATH}", "it's", "\"", "\\", "a\\", "'", "a\nb", "a\r\nb\r", "#x", " x ", "\0", "",
+            "日本",
+        ];
+        let lines: Vec<_> =
+            values.iter().map(|v| line("КЛЮЧ", v)).chain(values.iter().map(|v| line("export", v))).collect();
         assert_eq!(through_dotenvy(lines.clone()), Ok(lines));
     }
 

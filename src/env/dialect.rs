@@ -72,7 +72,8 @@ fn decoded(name: &Arc<str>, bytes: &[u8], problems: &mut Vec<Problem>) -> String
     if let std::borrow::Cow::Owned(_) = String::from_utf8_lossy(bytes) {
         let bad = bytes.split(|b| *b == b'\n').zip(1..).filter(|(line, _)| std::str::from_utf8(line).is_err());
         for (line, number) in bad.take(MAX_NAMED) {
-            let byte = std::str::from_utf8(line).err().and_then(|e| line.get(e.valid_up_to()).copied()).unwrap_or_default();
+            let byte =
+                std::str::from_utf8(line).err().and_then(|e| line.get(e.valid_up_to()).copied()).unwrap_or_default();
             let what = format!("is not UTF-8: found byte {byte:#04x}");
             problems.push(Problem::error(at(name, number), "", what).hint("save the file as UTF-8"));
         }
@@ -108,12 +109,16 @@ fn statements(name: &Arc<str>, text: &str, parsed: &mut Parsed) {
 /// What is wrong, and what to do.
 type Said = (&'static str, &'static str);
 
-const NO_KEY: Said = ("a line begins with no key, expected `KEY=value`", "write the key before `=`, or `#` before a comment");
+const NO_KEY: Said =
+    ("a line begins with no key, expected `KEY=value`", "write the key before `=`, or `#` before a comment");
 const NOT_A_PAIR: Said = ("is not `KEY=value`", "write `KEY=value`, or `#` before a comment");
 const UNCLOSED: Said = ("a quote is opened and never closed", "close it, or remove it");
-const AFTER_QUOTE: Said = ("text follows the closing quote", "put the whole value inside the quotes, or none around it");
-const COMMENT_AS_VALUE: Said =
-    ("the value begins with `#` and is taken as a value, not as a comment", "put the comment on its own line, or quotes around the value");
+const AFTER_QUOTE: Said =
+    ("text follows the closing quote", "put the whole value inside the quotes, or none around it");
+const COMMENT_AS_VALUE: Said = (
+    "the value begins with `#` and is taken as a value, not as a comment",
+    "put the comment on its own line, or quotes around the value",
+);
 const SWALLOWS: Said =
     ("the quoted value runs on over a line that looks like another key", "close the quote if that was not meant");
 
@@ -203,11 +208,14 @@ fn blank(c: char) -> bool {
 
 fn like_a_pair(line: &str) -> bool {
     line.split_once('=').is_some_and(|(key, _)| {
-        key.len() > 2 && key.starts_with(|c: char| c.is_ascii_uppercase()) && key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        key.len() > 2
+            && key.starts_with(|c: char| c.is_ascii_uppercase())
+            && key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
     })
 }
 
-/// Writes `KEY='value'` so that [`parse`] and python-dotenv read the value back; only `${NAME}` would still be filled in.
+/// Writes `KEY='value'` so that [`parse`] and python-dotenv read the value back; `${NAME}` would still be filled in,
+/// and the dialect has no quoted form for a carriage return or for a `\\` at the very end.
 pub fn quoted(key: &str, value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('\'', "\\'");
     format!("{key}='{value}'")
@@ -300,7 +308,9 @@ fn expanded(name: &Arc<str>, process: &BTreeMap<String, String>, parsed: &mut Pa
         let (key, place) = (nameable(&line.key), || at(name, line.number));
         for unset in &missing {
             let what = format!("`${{{}}}` is set nowhere above and became nothing", super::problem::shown(unset));
-            parsed.problems.push(Problem::warning(place(), key, what).hint("set it, or give a default: `${NAME:-default}`"));
+            parsed
+                .problems
+                .push(Problem::warning(place(), key, what).hint("set it, or give a default: `${NAME:-default}`"));
         }
         match full {
             Ok(full) if total.saturating_add(full.len()) <= MAX_EXPANDED => {
@@ -312,6 +322,121 @@ fn expanded(name: &Arc<str>, process: &BTreeMap<String, String>, parsed: &mut Pa
                 parsed.problems.push(Problem::error(place(), key, expand::TooLong.to_string()).hint("shorten it"));
                 line.value = Some(String::new());
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Parsed {
+        parse(".env", text.as_bytes(), &BTreeMap::new())
+    }
+
+    fn pairs(text: &str) -> Vec<(u32, String, String)> {
+        read(text).lines.into_iter().map(|l| (l.number, l.key, l.value.unwrap_or_default())).collect()
+    }
+
+    fn said(text: &str) -> Vec<String> {
+        read(text).problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_pair_knows_its_line_also_behind_many_lines() {
+        let found = pairs("# c\r\n\r\nA=1\r\nB=\"x\r\ny\"\r\n\r\nC=3");
+        assert_eq!(found, [(3, "A".into(), "1".into()), (4, "B".into(), "x\ny".into()), (7, "C".into(), "3".into())]);
+    }
+
+    #[test]
+    fn a_line_that_python_dotenv_skips_is_told_with_its_number_and_a_remedy() {
+        for (text, expected) in [
+            (
+                "A=1\n\nP=\"a b\" c\n",
+                ".env:3: text follows the closing quote; put the whole value inside the quotes, or none around it",
+            ),
+            ("P='abc\nQ=2\n", ".env:1: a quote is opened and never closed; close it, or remove it"),
+            ("\nthis is not\n", ".env:2: is not `KEY=value`; write `KEY=value`, or `#` before a comment"),
+            (
+                "=x\n",
+                ".env:1: a line begins with no key, expected `KEY=value`; write the key before `=`, or `#` before a comment",
+            ),
+        ] {
+            assert_eq!(said(text), [expected]);
+        }
+        assert!(!said("P=\"hunter2\" x")[0].contains("hunter2"), "a broken line may hold a secret");
+    }
+
+    #[test]
+    fn traps_of_the_dialect_are_warned_about() {
+        assert!(said("K= # why\n")[0].contains("taken as a value"));
+        assert!(said("K=#abc\n").is_empty());
+        assert!(said("A=\"x\nSRV4_URL=y\nB=\"\n")[0].contains("runs on over a line"));
+        assert!(said("A=${NOPE_1}\n")[0].contains("`${NOPE_1}` is set nowhere"));
+    }
+
+    #[test]
+    fn a_backslash_before_the_last_quote_ends_a_value_that_nothing_else_ends() {
+        assert_eq!(pairs("P=\"C:\\dir\\\"\nQ=2\n"), [(1, "P".into(), "C:\\dir\\".into()), (2, "Q".into(), "2".into())]);
+    }
+
+    #[test]
+    fn a_wrong_encoding_names_line_byte_and_remedy() {
+        let parsed = parse(".env", b"A=1\nP=\xcf\xf0\n", &BTreeMap::new());
+        assert_eq!(parsed.problems[0].to_string(), ".env:2: is not UTF-8: found byte 0xcf; save the file as UTF-8");
+        let parsed = parse(".env", b"\xff\xfeA\x00=\x001\x00", &BTreeMap::new());
+        assert_eq!(parsed.problems[0].to_string(), ".env: is UTF-16, expected UTF-8; save it as UTF-8");
+        assert_eq!(parsed.problems.len(), 1);
+    }
+
+    #[test]
+    fn references_ask_the_process_environment_before_earlier_lines() {
+        let process = BTreeMap::from([("A".to_owned(), "env".to_owned())]);
+        let parsed = parse(".env", b"A=file\nB=${A}/${C:-d}\nC=late\nD=${C}\n", &process);
+        let values: Vec<_> = parsed.lines.iter().filter_map(|l| l.value.as_deref()).collect();
+        assert_eq!(values, ["file", "env/d", "late", "late"]);
+    }
+
+    #[test]
+    fn a_file_that_doubles_itself_is_stopped() {
+        let mut text = "K0=xxxxxxxxxxxxxxxx\n".to_owned();
+        for n in 1..60 {
+            text.push_str(&format!("K{n}=${{K{m}}}${{K{m}}}\n", m = n - 1));
+        }
+        assert!(said(&text).iter().any(|p| p.contains("grows over")));
+    }
+
+    #[test]
+    fn a_line_of_a_private_key_is_not_shown_as_a_key() {
+        assert_eq!(nameable("DC3_SSH_HOST"), "DC3_SSH_HOST");
+        assert_eq!(nameable("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gt"), "");
+        assert_eq!(nameable("QyNTUxOQ+/"), "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let parsed = parse(".env", &bytes, &BTreeMap::new());
+            prop_assert!(std::str::from_utf8(&bytes).is_ok() || !parsed.problems.is_empty());
+        }
+
+        #[test]
+        fn no_mix_of_special_characters_panics_and_every_line_number_exists(text in "[AB='\"#$ {}:\\\\\n\r\t\u{85}-]{0,60}") {
+            let parsed = read(&text);
+            let last = u32::try_from(text.replace("\r\n", "\n").replace('\r', "\n").split('\n').count()).unwrap();
+            prop_assert!(parsed.lines.iter().all(|line| (1..=last).contains(&line.number)));
+            // dotenvy gave back every value, or there would be a problem that says so.
+            prop_assert!(parsed.problems.iter().all(|p| !p.what.contains("dotenvy")), "{:?}", parsed.problems);
+        }
+
+        #[test]
+        fn what_is_quoted_reads_back(value in "[^\r]{0,40}[^\r\\\\]") {
+            prop_assume!(!value.contains("${"));
+            let text = format!("A='x'\n{}\nB='y'\n", quoted("K", &value));
+            let found = pairs(&text);
+            prop_assert_eq!(found.len(), 3);
+            prop_assert_eq!(&found[1].2, &value);
         }
     }
 }

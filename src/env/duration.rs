@@ -133,7 +133,10 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_says_what_was_expected() {
-        for text in ["", "ten", "-1", "1e3", "inf", "NaN", "30 s", "5M", "1s1m", "1m1m", "m", ".", "1..2", "٣٠", "30s x", "1m 30"] {
+        for text in [
+            "", "ten", "-1", "1e3", "inf", "NaN", "30 s", "5M", "1s1m", "1m1m", "m", ".", "1..2", "٣٠", "30s x",
+            "1m 30",
+        ] {
             assert_eq!(parse(text), Err(BadDuration::Shape), "{text}");
         }
         for text in ["4000d", "99999999999999999999999999999999999999", "99999999999999999999999999999999999999d"] {

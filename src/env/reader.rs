@@ -68,7 +68,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Finds `KEY`, or for a secret the content of `KEY_FILE`, in one source. `Err` is remembered.
-    fn in_source<'s>(&'s self, key: &str, secret: bool, find: impl Fn(&str) -> Option<Entry<'s>>) -> Result<Option<Found<'s>>, ()> {
+    fn in_source<'s>(
+        &'s self,
+        key: &str,
+        secret: bool,
+        find: impl Fn(&str) -> Option<Entry<'s>>,
+    ) -> Result<Option<Found<'s>>, ()> {
         let direct = find(key);
         let file_key = if secret { format!("{key}_FILE") } else { String::new() };
         let Some(pointer) = find(&file_key) else {
@@ -76,7 +81,9 @@ impl<'a> Reader<'a> {
         };
         let place = self.env.place(pointer.line);
         if direct.is_some() {
-            self.remember(Problem::error(place, &file_key, format!("is set together with {key}")).hint("remove one of them"));
+            self.remember(
+                Problem::error(place, &file_key, format!("is set together with {key}")).hint("remove one of them"),
+            );
             return Err(());
         }
         let path = Path::new(pointer.text.trim());
@@ -85,7 +92,11 @@ impl<'a> Reader<'a> {
                 let text = text.strip_suffix('\n').unwrap_or(&text);
                 let text = text.strip_suffix('\r').unwrap_or(text).to_owned();
                 if text.trim().is_empty() {
-                    self.remember(Problem::error(place, &file_key, "the file is empty").found(pointer.text).hint("write the secret into it"));
+                    self.remember(
+                        Problem::error(place, &file_key, "the file is empty")
+                            .found(pointer.text)
+                            .hint("write the secret into it"),
+                    );
                     return Err(());
                 }
                 Ok(Some(Found { text: Cow::Owned(text), place }))
@@ -129,7 +140,8 @@ impl Scoped<'_> {
         let blank = self.reader.env.line_of(&full).or_else(|| self.reader.env.bare.get(&full).copied());
         let place = blank.map_or(Place::Unset, |line| self.reader.env.place(Some(line)));
         let what = if blank.is_some() { "is empty, and it is required" } else { "is not set, and it is required" };
-        self.reader.remember(Problem::error(place, &full, what).hint(format!("add a line such as `{full}={}`", key.example)));
+        self.reader
+            .remember(Problem::error(place, &full, what).hint(format!("add a line such as `{full}={}`", key.example)));
         None
     }
 
@@ -146,8 +158,12 @@ impl Scoped<'_> {
         let head = self.full(head);
         let number = |key: &str| unknown::number(key.strip_prefix(&head)?.strip_suffix(tail)?);
         let pointer = |key: &str| number(key.strip_suffix("_FILE")?);
-        let set: BTreeSet<u32> =
-            self.reader.env.keys_from(&head).filter_map(|found| number(found).or_else(|| pointer(found).filter(|_| key.secret))).collect();
+        let set: BTreeSet<u32> = self
+            .reader
+            .env
+            .keys_from(&head)
+            .filter_map(|found| number(found).or_else(|| pointer(found).filter(|_| key.secret)))
+            .collect();
         let mut all = Vec::new();
         for k in set {
             match self.value_of(key, &format!("{head}{k}{tail}")) {
@@ -220,5 +236,223 @@ impl Scoped<'_> {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::super::key::{KeyInfo, Later, Scope};
+    use super::super::secret::Secret;
+    use super::super::unknown::Names;
+    use super::super::value;
+    use super::*;
+
+    const INTERVAL: Key<Duration> =
+        Key::new(Scope::Global, "INTERVAL", value::positive_duration).about("Seconds between checks.", "30").required();
+    const MAX_INTERVAL: Key<Duration> = Key::new(Scope::Global, "MAX_INTERVAL", value::duration).default("300");
+    const TOKEN: Key<Secret> =
+        Key::new(Scope::Global, "TELEGRAM_BOT_TOKEN", value::secret).about("Bot token.", "1:A").secret();
+    const LANGUAGE: Key<u8> =
+        Key::new(Scope::Global, "LANGUAGE", |text| value::word(text, &[("en", 1), ("ru", 2)])).default("en").ambient();
+    const COMMAND_K: Key<String> = Key::new(Scope::Global, "COMMAND_{K}", value::text);
+    const HOST: Key<String> =
+        Key::new(Scope::Site, "SSH_HOST", value::line).about("Host.", "dc3.example.com").required();
+    const PORT: Key<u16> = Key::new(Scope::Site, "SSH_PORT", value::port).default("22");
+    const PASSWORD: Key<Secret> = Key::new(Scope::Site, "SSH_PASSWORD", value::secret).secret();
+    const URL: Key<String> = Key::new(Scope::Server, "URL", value::line).required();
+    const PAIR_COMMAND: Key<String> = Key::new(Scope::Pair, "COMMAND", value::text);
+    const KNOWN: &[KeyInfo] = &[
+        INTERVAL.info(),
+        MAX_INTERVAL.info(),
+        TOKEN.info(),
+        LANGUAGE.info(),
+        COMMAND_K.info(),
+        HOST.info(),
+        PORT.info(),
+        PASSWORD.info(),
+        URL.info(),
+        PAIR_COMMAND.info(),
+    ];
+    const LATER: &[Later] =
+        &[Later { scope: Scope::Global, name: "WITNESSES" }, Later { scope: Scope::Global, name: "API_TOKEN" }];
+
+    fn nothing(path: &Path) -> io::Result<String> {
+        match path.to_str() {
+            Some("/run/token") => Ok("s3cret\n".to_owned()),
+            Some("/run/empty") => Ok("\n".to_owned()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn env(file: &str, process: &[(&str, &str)]) -> Env {
+        Env::new(".env", file.as_bytes(), process.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    fn told(env: &Env, ask: impl Fn(&Reader<'_>)) -> Vec<String> {
+        let reader = Reader::new(env, &nothing);
+        ask(&reader);
+        let names = Names::new([("DC3", "SRV4"), ("DC1", "SRV5")]);
+        let report = reader.finish(&Catalogue { known: KNOWN, later: LATER, names: &names });
+        report.errors().chain(report.warnings()).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn values_come_from_the_environment_then_the_file_then_the_default() {
+        let env = env("INTERVAL=30\nDC3_SSH_PORT=2222\nMAX_INTERVAL=\n", &[("INTERVAL", "5m"), ("DC3_SSH_PORT", "")]);
+        let reader = Reader::new(&env, &nothing);
+        assert_eq!(reader.global().get(&INTERVAL), Some(Duration::from_secs(300)));
+        assert_eq!(reader.scoped("DC3").get(&PORT), Some(2222));
+        assert_eq!(reader.scoped("DC1").get(&PORT), Some(22));
+        assert_eq!(reader.global().get(&MAX_INTERVAL), Some(Duration::from_secs(300)));
+        assert!(reader.global().set_by_user(&INTERVAL) && !reader.global().set_by_user(&MAX_INTERVAL));
+        assert_eq!(reader.global().optional(&MAX_INTERVAL), Some(None));
+    }
+
+    #[test]
+    fn every_mistake_is_remembered_although_question_marks_return_early() {
+        let env = env("INTERVAL=ten\nDC3_SSH_PORT=0\n", &[("DC3_SSH_HOST", "a\nb")]);
+        let told = told(&env, |reader| {
+            let site = || {
+                let s = reader.scoped("DC3");
+                let (host, port) = (s.get(&HOST), s.get(&PORT));
+                Some((host?, port?))
+            };
+            assert_eq!(site(), None);
+            assert_eq!(reader.global().get(&INTERVAL), None);
+            assert_eq!(reader.scoped("SRV4").get(&URL), None);
+        });
+        assert_eq!(
+            told,
+            [
+                ".env:1: INTERVAL: found `ten`, expected a duration such as 30, 0.5, 500ms, 5m",
+                ".env:2: DC3_SSH_PORT: found `0`, expected a port from 1 to 65535",
+                "environment: DC3_SSH_HOST: found `a\\nb`, expected one line of text",
+                "SRV4_URL: is not set, and it is required; add a line such as `SRV4_URL=`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_secret_never_stands_in_a_problem_and_urls_lose_their_password() {
+        const STRICT: Key<u8> = Key::new(Scope::Global, "STRICT", |_| Err("expected a number".to_owned())).secret();
+        const PLAIN: Key<u8> = Key::new(Scope::Global, "PLAIN", |_| Err("expected a number".to_owned()));
+        let env = env("STRICT=hunter2\nPLAIN=http://u:hunter2@h\nhunter2 hunter2\nX=\"hunter2\" y\n", &[]);
+        let told = told(&env, |reader| {
+            reader.global().get(&STRICT);
+            reader.global().get(&PLAIN);
+        });
+        assert!(told.iter().all(|line| !line.contains("hunter2")), "{told:#?}");
+        assert!(told[0].contains("STRICT: found `***`"), "{told:#?}");
+    }
+
+    #[test]
+    fn a_secret_comes_from_its_file_and_every_way_to_fail_is_told() {
+        let env = env(
+            "TELEGRAM_BOT_TOKEN_FILE=/run/token\nDC3_SSH_PASSWORD=x\nDC3_SSH_PASSWORD_FILE=/run/token\nDC1_SSH_PASSWORD_FILE=/nope\nINTERVAL_FILE=/x\n",
+            &[],
+        );
+        let told = told(&env, |reader| {
+            assert_eq!(reader.global().get(&TOKEN), Some(Secret::from("s3cret")));
+            assert_eq!(reader.secrets(), ["s3cret"]);
+            assert_eq!(reader.scoped("DC3").optional(&PASSWORD), None);
+            assert_eq!(reader.scoped("DC1").optional(&PASSWORD), None);
+        });
+        assert_eq!(
+            told,
+            [
+                ".env:3: DC3_SSH_PASSWORD_FILE: is set together with DC3_SSH_PASSWORD; remove one of them",
+                ".env:4: DC1_SSH_PASSWORD_FILE: found `/nope`, the file cannot be read: entity not found; give the path of a file that this user may read",
+                ".env:5: INTERVAL_FILE: only a secret can be read from a file; write the value itself, without `_FILE`",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_environment_names_a_file_and_wins_over_a_value_in_the_file() {
+        let env = env("TELEGRAM_BOT_TOKEN=old\n", &[("TELEGRAM_BOT_TOKEN_FILE", "/run/token")]);
+        let reader = Reader::new(&env, &nothing);
+        assert_eq!(reader.global().get(&TOKEN), Some(Secret::from("s3cret")));
+        assert_eq!(reader.global().place(&TOKEN), Place::Environment);
+    }
+
+    #[test]
+    fn the_language_of_the_desktop_does_not_stop_the_agent() {
+        for (file, process, expected) in [("", "en_US:en", 1), ("", "ru", 2), ("LANGUAGE=ru\n", "en", 2)] {
+            let env = env(file, &[("LANGUAGE", process)]);
+            assert_eq!(Reader::new(&env, &nothing).global().get(&LANGUAGE), Some(expected));
+        }
+    }
+
+    #[test]
+    fn slips_of_the_pen_are_errors_that_name_the_key_meant() {
+        let file = "MAX_INTERVL=1\nSRV4_ULR=x\nDC3_SHH_HOST=y\nCOMAND_2=z\ninterval=3\nDC3-SSH-HOST=h\nSVR4_URL=u\nCOMMAND_2=fine\n";
+        let told = told(&env(file, &[("MAX_INTERVL", "9")]), |_| {});
+        let meant = ["MAX_INTERVAL", "SRV4_URL", "DC3_SSH_HOST", "COMMAND_2", "INTERVAL", "DC3_SSH_HOST", "SRV4_URL"];
+        assert_eq!(told.len(), meant.len(), "{told:#?}");
+        for (line, meant) in told.iter().zip(meant) {
+            assert!(line.ends_with(&format!("is not known; did you mean `{meant}`?")), "{line}");
+        }
+    }
+
+    #[test]
+    fn strangers_and_unmapped_names_are_warnings_and_the_environment_is_left_alone() {
+        let file = "FOO_SETTING=1\nDC9_SSH_HOST=a\nDC3_SRV5_COMMAND=b\nDC3_SRV4_COMMAND=ok\nTELEGRAM_TOKEN=t\nTELEGRAM_BOT_TOKEN=\nJUST\nINTERVAL\n";
+        let told = told(&env(file, &[("FOO_OTHER", "1"), ("DC8_SSH_HOST", "x")]), |_| {});
+        assert_eq!(
+            told,
+            [
+                ".env:8: INTERVAL: has no `=`, so it is not set; write `INTERVAL=value`, or remove the line",
+                ".env:1: FOO_SETTING: is not known, ignored",
+                ".env:2: DC9_SSH_HOST: is ignored: MAPPINGS has no site `DC9`; map it, or remove the line",
+                ".env:3: DC3_SRV5_COMMAND: is ignored: MAPPINGS has no pair `DC3_SRV5`; map it, or remove the line",
+                ".env:5: TELEGRAM_TOKEN: is not known, ignored; did you mean `TELEGRAM_BOT_TOKEN`?",
+                ".env:7: is not `KEY=value`, ignored; write `KEY=value`, or `#` before a comment",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_guard_this_version_lacks_stops_the_start_wherever_it_is_set() {
+        let told = told(&env("WITNESSES=x\n", &[("API_TOKEN_FILE", "/x")]), |_| {});
+        assert_eq!(told.len(), 2);
+        assert!(told[0].starts_with(".env:1: WITNESSES: this version cannot honour it"), "{told:?}");
+        assert!(told[1].starts_with("environment: API_TOKEN_FILE: this version cannot honour it"), "{told:?}");
+    }
+
+    #[test]
+    fn numbered_keys_come_in_order_and_bad_numbers_are_not_among_them() {
+        let env = env(
+            "COMMAND_10=ten\nCOMMAND_2=two\nCOMMAND_02=no\nCOMMAND_1=no\nCOMMAND_2_MODE=no\n",
+            &[("COMMAND_3", "three")],
+        );
+        let reader = Reader::new(&env, &nothing);
+        let all: Vec<_> = reader.global().numbered(&COMMAND_K).into_iter().map(|(k, v)| (k, v.unwrap())).collect();
+        assert_eq!(all, [(2, "two".to_owned()), (3, "three".to_owned()), (10, "ten".to_owned())]);
+    }
+
+    #[test]
+    fn relations_between_values_are_told_at_the_line_of_the_value() {
+        let env = env("\nMAX_INTERVAL=1\nMAX_INTERVAL=2\n", &[]);
+        let told = told(&env, |reader| {
+            reader.global().problem(&MAX_INTERVAL, "is below INTERVAL", "raise it");
+            // The same again, from another pair.
+            reader.global().problem(&MAX_INTERVAL, "is below INTERVAL", "raise it");
+        });
+        assert_eq!(
+            told,
+            [
+                ".env:3: MAX_INTERVAL: is below INTERVAL; raise it",
+                ".env:3: MAX_INTERVAL: is set again, and this line wins over line 2; remove one of them",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_nul_is_refused_before_it_reaches_a_command() {
+        let env = Env::new(".env", b"MAX_INTERVAL=3\x000\n", BTreeMap::new());
+        assert!(told(&env, |reader| assert_eq!(reader.global().get(&MAX_INTERVAL), None))[0].contains("NUL"));
     }
 }

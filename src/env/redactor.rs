@@ -67,7 +67,8 @@ impl Redactor {
 
     /// Masks every secret; a text without any comes back as it is, without an allocation.
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut hits: Vec<Range<usize>> = SHAPES.find_iter(text).map(|hit| kept_frame(hit.as_str(), hit.range())).collect();
+        let mut hits: Vec<Range<usize>> =
+            SHAPES.find_iter(text).map(|hit| kept_frame(hit.as_str(), hit.range())).collect();
         if let Some(secrets) = &self.secrets {
             // Overlapping, so that two secrets that share an end are both gone whole.
             hits.extend(secrets.find_overlapping_iter(text).map(|hit| hit.range()));
@@ -184,7 +185,10 @@ mod tests {
         for (text, expected) in [
             (format!("token {TOKEN}, sent"), "token ***, sent"),
             (format!("https://api.telegram.org/bot{TOKEN}/SendMessage"), "https://api.telegram.org/bot***/SendMessage"),
-            (format!("http://10.0.0.1:8081/prefix/bot{encoded}/getMe?x=1"), "http://10.0.0.1:8081/prefix/bot***/getMe?x=1"),
+            (
+                format!("http://10.0.0.1:8081/prefix/bot{encoded}/getMe?x=1"),
+                "http://10.0.0.1:8081/prefix/bot***/getMe?x=1",
+            ),
             (format!("u={encoded}&v"), "u=***&v"),
             ("http://x/bot123:short/getMe".to_owned(), "http://x/bot***/getMe"),
         ] {

@@ -139,3 +139,76 @@ fn code(text: &str) -> String {
         format!("`{text}`")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::key::{Key, Scope};
+    use super::super::value;
+    use super::*;
+
+    const KEYS: &[KeyInfo] = &[
+        Key::new(Scope::Global, "INTERVAL", value::duration)
+            .about("Seconds between checks, above 0.", "30")
+            .required()
+            .info(),
+        Key::new(Scope::Global, "COMMAND_{K}", value::text).about("Rung of the ladder.", "sh -c 'a # b' | x").info(),
+        Key::new(Scope::Site, "SSH_PASSWORD", value::secret)
+            .about("Password of the *user*.", "secret")
+            .secret()
+            .otherwise("key or agent")
+            .info(),
+        Key::new(Scope::Server, "STATUS", value::text)
+            .about("Codes `a_b` or <x>.", "200-399")
+            .default("200-399")
+            .info(),
+    ];
+    const GROUPS: &[Group<'_>] = &[Group { title: "All | of them", intro: "An intro.", keys: KEYS }];
+
+    #[test]
+    fn the_sample_file_shows_what_is_required_and_hides_the_rest_behind_a_sign() {
+        let text = env_example(GROUPS);
+        assert!(text.contains("\n# Seconds between checks, above 0.\nINTERVAL=30\n"), "{text}");
+        assert!(text.contains("\n#COMMAND_2='sh -c \\'a # b\\' | x'\n"), "{text}");
+        assert!(text.contains("\n# When not set: key or agent.\n#DC3_SSH_PASSWORD=secret\n"), "{text}");
+        assert!(text.contains("\n#SRV4_STATUS=200-399\n"), "{text}");
+    }
+
+    #[test]
+    fn the_sample_file_is_read_back_without_a_problem_also_with_every_line_on() {
+        let on: String = env_example(GROUPS)
+            .lines()
+            .map(|l| match l.strip_prefix('#') {
+                Some(rest) if rest.starts_with(|c: char| c.is_ascii_uppercase()) => format!("{rest}\n"),
+                _ => format!("{l}\n"),
+            })
+            .collect();
+        let parsed = dialect::parse(".env", on.as_bytes(), &BTreeMap::new());
+        assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
+        let pairs: Vec<_> = parsed.lines.iter().map(|l| (l.key.as_str(), l.value.as_deref().unwrap())).collect();
+        assert_eq!(
+            pairs,
+            [
+                ("INTERVAL", "30"),
+                ("COMMAND_2", "sh -c 'a # b' | x"),
+                ("DC3_SSH_PASSWORD", "secret"),
+                ("SRV4_STATUS", "200-399")
+            ]
+        );
+    }
+
+    #[test]
+    fn the_page_is_a_table_that_no_text_can_break() {
+        let text = markdown(GROUPS);
+        assert!(text.starts_with("## All \\| of them\n\nAn intro.\n\n| Key |"), "{text}");
+        assert!(
+            text.contains("| `{DC}_SSH_PASSWORD` | key or agent | `secret` | Password of the \\*user\\*. Secret;"),
+            "{text}"
+        );
+        assert!(text.contains("| `{SRV}_STATUS` | `200-399` | `200-399` | Codes `a_b` or &lt;x&gt;. |"), "{text}");
+        for row in text.lines().filter(|line| line.starts_with('|')) {
+            assert_eq!(row.replace("\\|", "").matches('|').count(), 5, "{row}");
+        }
+    }
+}

@@ -64,10 +64,16 @@ enum Entry {
 
 /// What a key turned out to be.
 enum Meaning {
-    Known { secret: bool },
+    Known {
+        secret: bool,
+    },
     Later,
     /// Known for these scopes, but nothing of this name is mapped.
-    Unmapped { prefix: String, suffix: String, scopes: Vec<Scope> },
+    Unmapped {
+        prefix: String,
+        suffix: String,
+        scopes: Vec<Scope>,
+    },
     Nothing,
 }
 
@@ -99,10 +105,12 @@ pub fn find(env: &Env, catalogue: &Catalogue<'_>, problems: &mut Vec<Problem>) {
         let known = matches!(index.meaning(key), Meaning::Known { .. } | Meaning::Later);
         let place = env.place(Some(*line));
         problems.push(if known {
-            Problem::error(place, key, "has no `=`, so it is not set").hint(format!("write `{key}=value`, or remove the line"))
+            Problem::error(place, key, "has no `=`, so it is not set")
+                .hint(format!("write `{key}=value`, or remove the line"))
         } else {
             // Not shown: it may be a line of a private key that was pasted without quotes.
-            Problem::warning(place, "", "is not `KEY=value`, ignored").hint("write `KEY=value`, or `#` before a comment")
+            Problem::warning(place, "", "is not `KEY=value`, ignored")
+                .hint("write `KEY=value`, or `#` before a comment")
         });
     }
     // Of the process environment only guards that would not hold are told: everything else belongs to other programs.
@@ -115,8 +123,7 @@ pub fn find(env: &Env, catalogue: &Catalogue<'_>, problems: &mut Vec<Problem>) {
 }
 
 fn too_early(place: super::problem::Place, key: &str) -> Problem {
-    Problem::error(place, key, "this version cannot honour it")
-        .hint("remove it, and do not count on what it promises")
+    Problem::error(place, key, "this version cannot honour it").hint("remove it, and do not count on what it promises")
 }
 
 /// The tables, turned for looking up.
@@ -129,7 +136,8 @@ struct Index<'a> {
 
 impl<'a> Index<'a> {
     fn new(catalogue: &Catalogue<'a>) -> Self {
-        let mut entries: HashMap<_, _> = catalogue.later.iter().map(|key| ((key.scope, key.name), Entry::Later)).collect();
+        let mut entries: HashMap<_, _> =
+            catalogue.later.iter().map(|key| ((key.scope, key.name), Entry::Later)).collect();
         entries.extend(catalogue.known.iter().map(|key| ((key.scope, key.name), Entry::Known { secret: key.secret })));
         let known = catalogue.known.iter().map(|key| (key.scope, key.name));
         let later = catalogue.later.iter().map(|key| (key.scope, key.name));
@@ -153,7 +161,8 @@ impl<'a> Index<'a> {
                         };
                     }
                     Some(_) => {
-                        let (seen, _, scopes) = unmapped.get_or_insert_with(|| (prefix.to_owned(), suffix.to_owned(), Vec::new()));
+                        let (seen, _, scopes) =
+                            unmapped.get_or_insert_with(|| (prefix.to_owned(), suffix.to_owned(), Vec::new()));
                         if seen == prefix {
                             scopes.push(scope);
                         }
@@ -212,7 +221,10 @@ impl<'a> Index<'a> {
                 let shape = if name.contains(NUMBER) { shape.as_str() } else { suffix };
                 if let Some(distance) = slip(shape, name) {
                     let gap = if prefix.is_empty() { "" } else { "_" };
-                    offer(distance, format!("{prefix}{gap}{}", name.replace(NUMBER, &number.max(*NUMBERS.start()).to_string())));
+                    offer(
+                        distance,
+                        format!("{prefix}{gap}{}", name.replace(NUMBER, &number.max(*NUMBERS.start()).to_string())),
+                    );
                 }
             }
         }
@@ -220,7 +232,10 @@ impl<'a> Index<'a> {
             for name in scopes.iter().filter_map(|scope| self.names.of(*scope)).flatten() {
                 // `DC2` is not a slip for `DC3`, `SVR4` is one for `SRV4`.
                 let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-                if name.len().abs_diff(prefix.len()) <= 1 && digits(name) == digits(prefix) && strsim::osa_distance(name, prefix) <= 1 {
+                if name.len().abs_diff(prefix.len()) <= 1
+                    && digits(name) == digits(prefix)
+                    && strsim::osa_distance(name, prefix) <= 1
+                {
                     offer(1, format!("{name}_{suffix}"));
                 }
             }
@@ -246,7 +261,10 @@ impl<'a> Index<'a> {
         let words: Vec<_> = key.split('_').collect();
         let mut all = self.known.iter().filter(|(scope, name)| {
             let theirs = || name.split('_');
-            *scope == Scope::Global && words.len() > 1 && theirs().count() == words.len() + 1 && words.iter().all(|w| theirs().any(|t| t == *w))
+            *scope == Scope::Global
+                && words.len() > 1
+                && theirs().count() == words.len() + 1
+                && words.iter().all(|w| theirs().any(|t| t == *w))
         });
         let (_, name) = all.next()?;
         all.next().is_none().then_some(name)
@@ -255,7 +273,8 @@ impl<'a> Index<'a> {
 
 /// Gives the key whole, and cut at each `_`.
 fn splits(key: &str) -> impl Iterator<Item = (&str, &str)> {
-    let cuts = key.match_indices('_').filter_map(|(index, _)| Some((key.get(..index)?, key.get(index.saturating_add(1)..)?)));
+    let cuts =
+        key.match_indices('_').filter_map(|(index, _)| Some((key.get(..index)?, key.get(index.saturating_add(1)..)?)));
     // No name is empty, and none holds more underscores than a sane person types.
     std::iter::once(("", key)).chain(cuts.filter(|(prefix, _)| !prefix.is_empty()).take(16))
 }

@@ -29,7 +29,12 @@ pub fn duration_in(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Dura
     if bounds.contains(&value) {
         return Ok(value);
     }
-    Err(format!("expected {} between {} and {}", duration::EXPECTED, duration::shown(*bounds.start()), duration::shown(*bounds.end())))
+    Err(format!(
+        "expected {} between {} and {}",
+        duration::EXPECTED,
+        duration::shown(*bounds.start()),
+        duration::shown(*bounds.end())
+    ))
 }
 
 /// Reads a duration above zero.
@@ -117,8 +122,10 @@ mod tests {
         assert_eq!(word("RU", &[("en", 1), ("ru", 2)]), Ok(2));
         assert_eq!(word("de", &[("en", 1), ("ru", 2)]), Err("expected one of: en, ru".to_owned()));
         assert!(line("a\nb").is_err());
-        assert_eq!(duration_in("5m", &(Duration::ZERO..=Duration::from_secs(60))).unwrap_err(),
-            "expected a duration such as 30, 0.5, 500ms, 5m between 0s and 1m");
+        assert_eq!(
+            duration_in("5m", &(Duration::ZERO..=Duration::from_secs(60))).unwrap_err(),
+            "expected a duration such as 30, 0.5, 500ms, 5m between 0s and 1m"
+        );
         assert!(positive_duration("0").is_err());
         assert_eq!(secret(" a ").unwrap().expose(), " a ");
     }
