@@ -1,0 +1,141 @@
+# Notices. The label ends with a colon and is shown bold; $command is shown monospace.
+label-status = Connection status of { $pair }:
+label-message = Message:
+label-next = Next check:
+state-down = ⚠️ Down
+state-down-again = ⚠️ Down (Recovery attempt #{ $failures })
+state-down-unaided = ⚠️ Down (Failed check #{ $failures })
+state-up = ✅ Restored (Recovery attempt #{ $failures })
+next-in = in { $seconds } s
+
+first = Unavailable after { $attempts } check { $attempts ->
+        [one] attempt
+       *[other] attempts
+    }.
+again = The service is still unavailable after { $failures } recovery { $failures ->
+        [one] attempt
+       *[other] attempts
+    }.
+again-unaided = The service is still unavailable.
+settings = Check attempts: { $attempts }, delay factor: { $factor }
+restored = Service restored: { $pair } after { $failures } { $failures ->
+        [one] attempt
+       *[other] attempts
+    }
+
+deed-executed = Command executed: { $command }
+deed-executed-again = Last command: { $command }
+deed-exit = The command exited with code { $code }: { $command }
+deed-signal = The command was killed by signal { $signal }: { $command }
+deed-failed = The command failed: { $command }
+deed-timeout = The command did not end in time and was abandoned; it may have had an effect: { $command }
+deed-timeout-unstarted = The host did not answer in time, so the command was not run: { $command }
+deed-lost = The connection was lost while the command ran; whether it had an effect is not known: { $command }
+deed-unreachable = The host cannot be reached, so the command was not run: { $command }
+deed-auth = The host refused our login, so the command was not run: { $command }
+deed-host-key = The host showed another key than the recorded one, so the command was not run: { $command }
+deed-skipped = The command was not run: { $command }
+deed-refused = The command was not run ({ $refusal }): { $command }
+deed-interrupted = The agent was stopped while the command ran; whether it had an effect is not known: { $command }
+deed-nothing = This pair has no command, so nothing was run.
+
+refusal-budget_spent = the budget of { $runs } { $runs ->
+        [one] run
+       *[other] runs
+    } in { $window } is spent, next run after { $until }; REMEDY_BUDGET sets it
+refusal-storm = { $down } of { $of } pairs went down together, so our own network is suspected; STORM_LIMIT sets it
+refusal-name_not_found = the name in the URL does not exist in DNS, and a command does not mend that; check the name
+refusal-dry_run = DRY_RUN is on
+refusal-not_recorded = the order could not be written to disk; check the space and rights of STATE_DIR
+refusal-stopping = the agent is stopping
+
+why = Cause: { $cause } ({ $reason })
+why-bare = Cause: { $cause }
+timings = Timings: { $phases }
+cause-dns = the name does not exist
+cause-refused = nobody listens on the port
+cause-unreachable = the host cannot be reached
+cause-timeout = no answer in time
+cause-tls = TLS failed
+cause-status = unexpected HTTP status
+cause-reset = the connection was cut
+cause-redirect = the redirect cannot be followed
+cause-protocol = the answer is not of the protocol
+cause-resolver = our resolver does not answer
+cause-network = this machine has no network
+cause-exhausted = this machine is out of resources
+phase-dns = DNS { $ms } ms
+phase-connect = TCP { $ms } ms
+phase-tls = TLS { $ms } ms
+phase-first_byte = first byte { $ms } ms
+healed-by = Healed by { $command } after { $after }
+healed-itself = No command of ours caused it: it came back by itself
+healed-while-off = It came back while the agent was off; the exact moment is not known
+down-for = Was down for { $span }
+happened-at = Happened at { $at }; this message is late
+unit-d = { $n } d
+unit-h = { $n } h
+unit-m = { $n } min
+unit-s = { $n } s
+
+digest = Digest: { $down } down, { $up } restored
+digest-span = From { $from } to { $to }
+digest-down = ⚠️ { $pair }: { $cause }
+digest-up = ✅ { $pair }: was down for { $span }
+digest-more = … and { $more } more
+
+# Log lines.
+log-started = Monitoring started with an interval of { $seconds } s
+log-limits = Limits: delay factor { $factor }, longest interval { $max } s, check attempts { $attempts }, { $retry } s between them
+log-watching = Watched pairs: { $pairs }
+log-and-more = and { $more } more
+log-attempt-failed = Check of { $pair } ({ $url }): attempt { $attempt }/{ $of } failed: { $cause } ({ $reason })
+log-check-down = Check of { $pair } ({ $url }): Unavailable [{ $ms }ms] (attempts: { $made }/{ $of })
+log-check-up = Check of { $pair } ({ $url }): Available [{ $ms }ms]
+log-check-unknown = Check of { $pair } ({ $url }): Could not look: { $cause } ({ $reason }). This does not count as down
+log-command-start = Running the command on { $site } (Recovery attempt #{ $attempt }): { $command }
+log-command-ok = The command succeeded on { $site } (Recovery attempt #{ $attempt })
+log-command-failed = The command did not succeed on { $site } (Recovery attempt #{ $attempt }): { $status }: { $reason }
+log-verify-healed = { $pair } is up { $after } after the command
+log-verify-still-down = { $pair } is still down { $window } after the command
+log-recovered = { $pair } is up again after { $failures } { $failures ->
+        [one] attempt
+       *[other] attempts
+    }, was down for { $span }
+log-recovered-while-off = { $pair } came back while the agent was off
+log-still-down = { $pair } is still down since { $since }
+log-refused = The command for { $pair } was not run: { $refusal }
+log-interrupted = The agent was stopped while this command for { $pair } ran; it is not run again before the next check: { $command }
+log-notice-undelivered = The notice about { $pair } did not reach { $channel }: { $why }. Next try in { $next } s
+log-notice-dropped = The notice about { $pair } was given up for { $channel }: { $why }
+log-channel-broken = The channel { $channel } does not work: { $why }. Notices are kept, next try in { $next } s
+log-channel-back = The channel { $channel } works again
+log-chat-moved = The chat of { $channel } moved to { $chat }: put TELEGRAM_CHAT_ID={ $chat } into .env
+log-safer-budget = At most { $value } commands are run for one pair ({ $key } changes it)
+log-safer-storm = If more than { $value } of at least 3 pairs go down together, nothing is healed ({ $key } changes it)
+log-safer-host-keys = SSH host keys: { $value }; a changed key is always refused ({ $key } changes it)
+log-safer-verify = After a command the service is probed for { $value } ({ $key } changes it)
+log-safer-command-timeout = A command may run for { $value } ({ $key } changes it)
+log-safer-check-timeout = One attempt may take { $value } ({ $key } changes it)
+log-dry-run = DRY_RUN is on: commands are written down and not run
+log-reloaded = The configuration was read again: { $pairs } { $pairs ->
+        [one] pair
+       *[other] pairs
+    }
+log-reload-refused = The new configuration was refused, the old one stays: { $problems }
+log-stopping = Stopping: no new commands, a running one may finish
+log-stopped = Stopped
+log-clock-jump = The clock jumped by { $gap } s; readings of that time are thrown away
+log-host-key-learned = The key of { $site } was seen for the first time and recorded: { $fingerprint }. Compare it with the host's own
+log-storm = { $down } of { $of } pairs went down together: our own network is suspected, nothing is healed
+log-storm-over = The storm is over, healing is on again
+log-store-trouble = State cannot be written: { $why }. Checks go on, commands are not run until it can
+log-store-back = State can be written again
+log-env-readable = { $path } with secrets is readable by others: run chmod 600 { $path }
+status-executed = executed
+status-failed = failed
+status-timeout = timeout
+status-unreachable = host unreachable
+status-auth_failed = login refused
+status-host_key_mismatch = host key changed
+status-skipped = not run

@@ -1,0 +1,143 @@
+# Уведомления. Метка кончается двоеточием и выделена жирным; $command моноширинный.
+label-status = Статус связи { $pair }:
+label-message = Сообщение:
+label-next = Следующая проверка:
+state-down = ⚠️ Нарушено
+state-down-again = ⚠️ Нарушено (Попытка восстановления #{ $failures })
+state-down-unaided = ⚠️ Нарушено (Неудачная проверка #{ $failures })
+state-up = ✅ Восстановлено (Попытка восстановления #{ $failures })
+next-in = через { $seconds } сек
+
+first = Недоступность после { $attempts } { $attempts ->
+        [one] попытки
+       *[other] попыток
+    } проверки.
+again = Сервис все еще недоступен после { $failures } { $failures ->
+        [one] попытки
+       *[other] попыток
+    } восстановления.
+again-unaided = Сервис все еще недоступен.
+settings = Проверочных попыток: { $attempts }, множитель задержки: { $factor }
+restored = Сервис восстановлен: { $pair } после { $failures } { $failures ->
+        [one] попытки
+       *[other] попыток
+    }
+
+deed-executed = Выполнена команда: { $command }
+deed-executed-again = Последняя команда: { $command }
+deed-exit = Команда завершилась с кодом { $code }: { $command }
+deed-signal = Команда прервана сигналом { $signal }: { $command }
+deed-failed = Команда завершилась ошибкой: { $command }
+deed-timeout = Команда не завершилась вовремя и брошена, она могла подействовать: { $command }
+deed-timeout-unstarted = Хост не ответил вовремя, команда не запускалась: { $command }
+deed-lost = Связь с хостом оборвалась во время команды, подействовала ли она, неизвестно: { $command }
+deed-unreachable = Хост недоступен, команда не запускалась: { $command }
+deed-auth = Хост отклонил вход, команда не запускалась: { $command }
+deed-host-key = Хост предъявил не тот ключ, что записан, команда не запускалась: { $command }
+deed-skipped = Команда не запускалась: { $command }
+deed-refused = Команда не запускалась ({ $refusal }): { $command }
+deed-interrupted = Агент остановлен во время команды, подействовала ли она, неизвестно: { $command }
+deed-nothing = У этой пары нет команды, ничего не запускалось.
+
+refusal-budget_spent = исчерпан лимит: { $runs } { $runs ->
+        [one] запуск
+        [few] запуска
+       *[other] запусков
+    } за { $window }, следующий после { $until }; задаёт REMEDY_BUDGET
+refusal-storm = одновременно недоступны { $down } из { $of } пар, под подозрением наша собственная сеть; задаёт STORM_LIMIT
+refusal-name_not_found = имени из URL нет в DNS, и команда этого не исправит; проверьте имя
+refusal-dry_run = включён DRY_RUN
+refusal-not_recorded = приказ не удалось записать на диск; проверьте место и права в STATE_DIR
+refusal-stopping = агент останавливается
+
+why = Причина: { $cause } ({ $reason })
+why-bare = Причина: { $cause }
+timings = Время: { $phases }
+cause-dns = такого имени нет
+cause-refused = порт никто не слушает
+cause-unreachable = хост недоступен
+cause-timeout = нет ответа вовремя
+cause-tls = ошибка TLS
+cause-status = неожиданный статус HTTP
+cause-reset = соединение оборвано
+cause-redirect = перенаправление невыполнимо
+cause-protocol = ответ не по протоколу
+cause-resolver = наш DNS-сервер не отвечает
+cause-network = у этой машины нет сети
+cause-exhausted = у этой машины кончились ресурсы
+phase-dns = DNS { $ms } мс
+phase-connect = TCP { $ms } мс
+phase-tls = TLS { $ms } мс
+phase-first_byte = первый байт { $ms } мс
+healed-by = Помогла команда { $command }, через { $after } после неё
+healed-itself = Наши команды ни при чём: сервис поднялся сам
+healed-while-off = Сервис поднялся, пока агент был выключен; точный момент неизвестен
+down-for = Не работал { $span }
+happened-at = Произошло в { $at }; сообщение запоздало
+unit-d = { $n } д
+unit-h = { $n } ч
+unit-m = { $n } мин
+unit-s = { $n } сек
+
+digest = Сводка: недоступно { $down }, восстановлено { $up }
+digest-span = С { $from } по { $to }
+digest-down = ⚠️ { $pair }: { $cause }
+digest-up = ✅ { $pair }: не работал { $span }
+digest-more = … и ещё { $more }
+
+# Строки журнала.
+log-started = Старт мониторинга с интервалом { $seconds } сек
+log-limits = Пределы: множитель задержки { $factor }, наибольший интервал { $max } сек, попыток проверки { $attempts }, между ними { $retry } сек
+log-watching = Отслеживаемые пары: { $pairs }
+log-and-more = и ещё { $more }
+log-attempt-failed = Проверка { $pair } ({ $url }): попытка { $attempt }/{ $of } не удалась: { $cause } ({ $reason })
+log-check-down = Проверка { $pair } ({ $url }): Недоступен [{ $ms }ms] (попыток: { $made }/{ $of })
+log-check-up = Проверка { $pair } ({ $url }): Доступен [{ $ms }ms]
+log-check-unknown = Проверка { $pair } ({ $url }): Посмотреть не удалось: { $cause } ({ $reason }). Недоступностью не считается
+log-command-start = Выполнение команды на { $site } (Попытка восстановления #{ $attempt }): { $command }
+log-command-ok = Команда выполнена успешно на { $site } (Попытка восстановления #{ $attempt })
+log-command-failed = Команда не выполнена на { $site } (Попытка восстановления #{ $attempt }): { $status }: { $reason }
+log-verify-healed = { $pair } доступен через { $after } после команды
+log-verify-still-down = { $pair } всё ещё недоступен через { $window } после команды
+log-recovered = { $pair } снова доступен после { $failures } { $failures ->
+        [one] попытки
+       *[other] попыток
+    }, не работал { $span }
+log-recovered-while-off = { $pair } восстановился, пока агент был выключен
+log-still-down = { $pair } всё ещё недоступен с { $since }
+log-refused = Команда для { $pair } не запускалась: { $refusal }
+log-interrupted = Агент остановлен во время этой команды для { $pair }, до новой проверки она не повторяется: { $command }
+log-notice-undelivered = Уведомление о { $pair } не дошло до { $channel }: { $why }. Следующая попытка через { $next } сек
+log-notice-dropped = Уведомление о { $pair } для { $channel } отброшено: { $why }
+log-channel-broken = Канал { $channel } не работает: { $why }. Уведомления хранятся, следующая попытка через { $next } сек
+log-channel-back = Канал { $channel } снова работает
+log-chat-moved = Чат канала { $channel } переехал в { $chat }: запишите TELEGRAM_CHAT_ID={ $chat } в .env
+log-safer-budget = Для одной пары запускается не больше { $value } команд (меняет { $key })
+log-safer-storm = Если разом недоступно больше { $value } пар (от трёх), ничего не лечим (меняет { $key })
+log-safer-host-keys = Ключи хостов SSH: { $value }; изменившийся ключ всегда отвергается (меняет { $key })
+log-safer-verify = После команды сервис проверяется ещё { $value } (меняет { $key })
+log-safer-command-timeout = Команда может работать { $value } (меняет { $key })
+log-safer-check-timeout = Одна попытка проверки может длиться { $value } (меняет { $key })
+log-dry-run = Включён DRY_RUN: команды записываются, но не запускаются
+log-reloaded = Настройки прочитаны заново: { $pairs } { $pairs ->
+        [one] пара
+        [few] пары
+       *[other] пар
+    }
+log-reload-refused = Новые настройки отвергнуты, действуют прежние: { $problems }
+log-stopping = Остановка: новых команд не будет, начатая может закончиться
+log-stopped = Остановлено
+log-clock-jump = Часы прыгнули на { $gap } сек; показания за это время отброшены
+log-host-key-learned = Ключ { $site } увиден впервые и записан: { $fingerprint }. Сверьте его с ключом самого хоста
+log-storm = Одновременно недоступны { $down } из { $of } пар: под подозрением наша собственная сеть, ничего не лечим
+log-storm-over = Буря прошла, лечение снова включено
+log-store-trouble = Состояние не записывается: { $why }. Проверки идут, команды не запускаются, пока запись не наладится
+log-store-back = Состояние снова записывается
+log-env-readable = { $path } с секретами могут читать другие: выполните chmod 600 { $path }
+status-executed = выполнена
+status-failed = ошибка
+status-timeout = не уложилась во время
+status-unreachable = хост недоступен
+status-auth_failed = вход отклонён
+status-host_key_mismatch = ключ хоста изменился
+status-skipped = не запускалась

@@ -1,0 +1,184 @@
+//! Words the lines of the log. Each stays one line whatever its fields hold.
+
+use std::time::Duration;
+
+use fluent_bundle::{FluentArgs, FluentValue};
+
+use super::catalogue::{Catalogue, count, fields, own, written};
+use super::deed::{cause, refusal};
+use super::language::Language;
+use super::line::{Line, SaferDefault};
+use super::span::{moment, number, seconds, span};
+use crate::domain::name::PairName;
+use crate::domain::reading::Fault;
+
+/// Characters kept of a URL.
+const MAX_URL: usize = 300;
+/// Characters kept of a command; the whole of it is in the `COMMAND_EXECUTED` record.
+const MAX_COMMAND: usize = 1000;
+/// Characters kept of a reason that one of our own floors gives.
+const MAX_WHY: usize = 1000;
+/// Characters kept of a path, a fingerprint, a chat, a value.
+const MAX_WORD: usize = 300;
+/// Pairs listed by name.
+const MAX_PAIRS: usize = 200;
+
+/// Words one line of the log in `language`, without its time and level.
+pub fn line(line: &Line<'_>, language: Language) -> String {
+    let words = Catalogue::of(language);
+    let (id, fields) = worded(line, words);
+    words.text(id, &fields)
+}
+
+#[expect(clippy::too_many_lines, reason = "one table, a row per line of the log, is easier to check than parts of it")]
+fn worded(line: &Line<'_>, words: &Catalogue) -> (&'static str, FluentArgs<'static>) {
+    match line {
+        Line::Started { interval } => ("log-started", fields([("seconds", secs(*interval))])),
+        Line::Limits { factor, max_interval, attempts, retry_delay } => (
+            "log-limits",
+            fields([
+                ("factor", own(number(*factor))),
+                ("max", secs(*max_interval)),
+                ("attempts", count(*attempts)),
+                ("retry", secs(*retry_delay)),
+            ]),
+        ),
+        Line::Watching { pairs } => ("log-watching", fields([("pairs", own(list(pairs, words)))])),
+        Line::AttemptFailed { pair, url, attempt, of, fault } => {
+            let mut fields = faulted(pair, url, fault, words);
+            fields.set("attempt", count(*attempt));
+            fields.set("of", count(*of));
+            ("log-attempt-failed", fields)
+        }
+        Line::CheckDown { pair, url, response_ms, made, of } => (
+            "log-check-down",
+            fields([
+                ("pair", name(pair)),
+                ("url", written(url, MAX_URL)),
+                ("ms", own(response_ms.to_string())),
+                ("made", count(*made)),
+                ("of", count(*of)),
+            ]),
+        ),
+        Line::CheckUp { pair, url, ms } => (
+            "log-check-up",
+            fields([("pair", name(pair)), ("url", written(url, MAX_URL)), ("ms", own(ms.to_string()))]),
+        ),
+        Line::CheckUnknown { pair, url, fault } => ("log-check-unknown", faulted(pair, url, fault, words)),
+        Line::CommandStart { site, attempt, command } => (
+            "log-command-start",
+            fields([
+                ("site", own(site.as_str())),
+                ("attempt", count(*attempt)),
+                ("command", written(command, MAX_COMMAND)),
+            ]),
+        ),
+        Line::CommandOk { site, attempt } => {
+            ("log-command-ok", fields([("site", own(site.as_str())), ("attempt", count(*attempt))]))
+        }
+        Line::CommandFailed { site, attempt, status, reason } => (
+            "log-command-failed",
+            fields([
+                ("site", own(site.as_str())),
+                ("attempt", count(*attempt)),
+                ("status", own(words.word(&format!("status-{}", status.as_str())))),
+                ("reason", written(reason, MAX_WHY)),
+            ]),
+        ),
+        Line::VerifyHealed { pair, after } => {
+            ("log-verify-healed", fields([("pair", name(pair)), ("after", own(span(*after, words)))]))
+        }
+        Line::VerifyStillDown { pair, window } => {
+            ("log-verify-still-down", fields([("pair", name(pair)), ("window", own(span(*window, words)))]))
+        }
+        Line::Recovered { pair, failures, down_for } => (
+            "log-recovered",
+            fields([("pair", name(pair)), ("failures", count(*failures)), ("span", own(span(*down_for, words)))]),
+        ),
+        Line::RecoveredWhileOff { pair } => ("log-recovered-while-off", fields([("pair", name(pair))])),
+        Line::StillDown { pair, since, zone } => {
+            ("log-still-down", fields([("pair", name(pair)), ("since", own(moment(*since, zone)))]))
+        }
+        Line::Refused { pair, refusal: why, zone } => {
+            ("log-refused", fields([("pair", name(pair)), ("refusal", own(refusal(why, words, zone)))]))
+        }
+        Line::Interrupted { pair, command } => {
+            ("log-interrupted", fields([("pair", name(pair)), ("command", written(command, MAX_COMMAND))]))
+        }
+        Line::NoticeUndelivered { channel, pair, why, next } => (
+            "log-notice-undelivered",
+            fields([("channel", word(channel)), ("pair", name(pair)), ("why", reason(why)), ("next", secs(*next))]),
+        ),
+        Line::NoticeDropped { channel, pair, why } => {
+            ("log-notice-dropped", fields([("channel", word(channel)), ("pair", name(pair)), ("why", reason(why))]))
+        }
+        Line::ChannelBroken { channel, why, next } => {
+            ("log-channel-broken", fields([("channel", word(channel)), ("why", reason(why)), ("next", secs(*next))]))
+        }
+        Line::ChannelBack { channel } => ("log-channel-back", fields([("channel", word(channel))])),
+        Line::ChatMoved { channel, chat } => {
+            ("log-chat-moved", fields([("channel", word(channel)), ("chat", word(chat))]))
+        }
+        Line::SaferDefault { what, value } => {
+            (safer(*what), fields([("key", own(what.key())), ("value", word(value))]))
+        }
+        Line::DryRun => ("log-dry-run", fields([])),
+        Line::Reloaded { pairs } => ("log-reloaded", fields([("pairs", count(*pairs))])),
+        Line::ReloadRefused { problems } => ("log-reload-refused", fields([("problems", reason(problems))])),
+        Line::Stopping => ("log-stopping", fields([])),
+        Line::Stopped => ("log-stopped", fields([])),
+        Line::ClockJump { gap } => ("log-clock-jump", fields([("gap", secs(*gap))])),
+        Line::HostKeyLearned { site, fingerprint } => {
+            ("log-host-key-learned", fields([("site", own(site.as_str())), ("fingerprint", word(fingerprint))]))
+        }
+        Line::Storm { down, of } => ("log-storm", fields([("down", count(*down)), ("of", count(*of))])),
+        Line::StormOver => ("log-storm-over", fields([])),
+        Line::StoreTrouble { why } => ("log-store-trouble", fields([("why", reason(why))])),
+        Line::StoreBack => ("log-store-back", fields([])),
+        Line::EnvReadable { path } => ("log-env-readable", fields([("path", word(path))])),
+    }
+}
+
+fn safer(what: SaferDefault) -> &'static str {
+    match what {
+        SaferDefault::RemedyBudget => "log-safer-budget",
+        SaferDefault::StormLimit => "log-safer-storm",
+        SaferDefault::SshHostKeys => "log-safer-host-keys",
+        SaferDefault::VerifyWindow => "log-safer-verify",
+        SaferDefault::CommandTimeout => "log-safer-command-timeout",
+        SaferDefault::CheckTimeout => "log-safer-check-timeout",
+    }
+}
+
+fn faulted(pair: &PairName, url: &str, fault: &Fault, words: &Catalogue) -> FluentArgs<'static> {
+    fields([
+        ("pair", name(pair)),
+        ("url", written(url, MAX_URL)),
+        ("cause", own(cause(fault, words))),
+        ("reason", written(&fault.reason, Fault::MAX_REASON)),
+    ])
+}
+
+fn list(pairs: &[PairName], words: &Catalogue) -> String {
+    let mut names: Vec<String> = pairs.iter().take(MAX_PAIRS).map(ToString::to_string).collect();
+    if let Some(more) = pairs.len().checked_sub(MAX_PAIRS).filter(|more| *more > 0) {
+        names.push(words.text("log-and-more", &fields([("more", count(more))])));
+    }
+    names.join(", ")
+}
+
+fn name(pair: &PairName) -> FluentValue<'static> {
+    own(pair.to_string())
+}
+
+fn secs(duration: Duration) -> FluentValue<'static> {
+    own(seconds(duration))
+}
+
+fn word(text: &str) -> FluentValue<'static> {
+    written(text, MAX_WORD)
+}
+
+fn reason(text: &str) -> FluentValue<'static> {
+    written(text, MAX_WHY)
+}
