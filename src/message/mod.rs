@@ -16,6 +16,7 @@ mod span;
 
 pub use compose::{Facts, compose};
 pub use digest::digest;
+pub use field::one_line;
 pub use language::{BadLanguage, Language};
 pub use line::{Line, SaferDefault};
 pub use log::line;
