@@ -11,10 +11,11 @@ use monitor::domain::reading::{Cause, Fault, Outcome, Reading};
 use monitor::fetch::{self, Roots};
 use monitor::probe::Target;
 use monitor::probe::wire::{Kit, Resolver};
+use rustls::HandshakeKind;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::support::http::{Act, Certificate, LIMIT, Server, Service, State};
+use crate::support::http::{Act, Certificate, Hit, LIMIT, Server, Service, State};
 
 /// Short enough to wait for, long enough for a busy machine.
 const SHORT: Duration = Duration::from_millis(300);
@@ -300,6 +301,9 @@ async fn a_good_certificate_is_up_and_each_bad_one_says_why() {
         up(&reading);
         assert!(reading.phases.tls.is_some());
     }
+    // A resumed session would not look at the certificate.
+    let full = |hit: &Hit| hit.tls.is_some_and(|kind| kind != HandshakeKind::Resumed);
+    assert!(server.hits().iter().all(full), "{:?}", server.hits());
     assert!(down(&look(&server.url("/")).await, Cause::Tls).contains("not trusted"));
 }
 
