@@ -145,3 +145,22 @@ fn judge(status: u16, after_redirect: Option<&Url>) -> Result<(), Fault> {
     let space = if words.is_empty() { "" } else { " " };
     Err(Fault::new(Cause::Status, format!("HTTP {status}{space}{words}{place}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::fetch::Roots;
+
+    #[test]
+    fn an_idle_target_and_a_running_probe_are_small() {
+        let kit = Kit::new(&Roots::load(None).unwrap());
+        let http = Http { url: "https://h.test/".parse().unwrap(), login: None };
+        let mut trace = Trace::start(Duration::from_secs(1));
+        // Plus about 60 bytes of URL text, twice: 10,000 idle targets take some 3 MB.
+        assert!(size_of::<Http>() <= 128, "{}", size_of::<Http>());
+        let running = size_of_val(&http.walk(&kit, &mut trace));
+        assert!(running <= 4096, "{running}");
+    }
+}
