@@ -32,7 +32,8 @@ pub fn install_crypto_provider() {
 
 /// Starts a client with our roots, our name and `timeout` for a whole exchange (connect to last byte).
 ///
-/// For what needs more (a proxy, another limit); everything else takes [`client`].
+/// For what needs more (a proxy, another limit); everything else takes [`client`]. Like most clients it obeys `HTTPS_PROXY`,
+/// `HTTP_PROXY` and `NO_PROXY`; probes do not, they look at the target itself.
 pub fn builder(roots: &Roots, timeout: Duration) -> reqwest::ClientBuilder {
     install_crypto_provider();
     reqwest::Client::builder()

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_always_roots_and_probes_never_resume() {
+    fn there_are_always_roots_and_probes_speak_http_1() {
         let roots = Roots::load(None).unwrap();
         assert!(roots.count > 0, "{}", roots.summary());
         assert_eq!(roots.tls().alpn_protocols, [b"http/1.1".to_vec()]);

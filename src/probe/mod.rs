@@ -132,6 +132,7 @@ mod tests {
             ("https:///path", "the URL has no host"),
             ("http:example.org", "the URL has no host"),
             ("http://h:99999/", "the URL cannot be read: invalid port number"),
+            ("http://h:0/", "the URL cannot be read: nobody can listen on port 0"),
         ] {
             let error = Target::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text:?} says {error:?}");

@@ -4,15 +4,18 @@
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use monitor::domain::reading::{Cause, Fault, Outcome, Reading};
-use monitor::fetch::Roots;
+use monitor::fetch::{self, Roots};
 use monitor::probe::Target;
 use monitor::probe::wire::{Kit, Resolver};
+use rustls::HandshakeKind;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::support::http::{Act, Certificate, LIMIT, Server, Service, State};
+use crate::support::http::{Act, Certificate, Hit, LIMIT, Server, Service, State};
 
 /// Short enough to wait for, long enough for a busy machine.
 const SHORT: Duration = Duration::from_millis(300);
@@ -298,6 +301,9 @@ async fn a_good_certificate_is_up_and_each_bad_one_says_why() {
         up(&reading);
         assert!(reading.phases.tls.is_some());
     }
+    // A resumed session would not look at the certificate.
+    let full = |hit: &Hit| hit.tls.is_some_and(|kind| kind != HandshakeKind::Resumed);
+    assert!(server.hits().iter().all(full), "{:?}", server.hits());
     assert!(down(&look(&server.url("/")).await, Cause::Tls).contains("not trusted"));
 }
 
@@ -386,14 +392,58 @@ async fn trouble_of_the_resolver_is_blind_and_a_name_that_does_not_exist_is_down
     assert!(matches!(&reading.outcome, Outcome::Blind(fault) if fault.cause == Cause::Resolver), "{reading:?}");
 }
 
+#[test]
+fn being_out_of_descriptors_is_blind() {
+    // In a process of its own: the limit would hit every test of this one.
+    let own = std::env::current_exe().unwrap();
+    let inner = ["--exact", "probe_http::inner_without_descriptors", "--ignored"];
+    let output = std::process::Command::new(own).args(inner).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+#[ignore = "run by being_out_of_descriptors_is_blind"]
+async fn inner_without_descriptors() {
+    let server = Server::start(|_| Act::Status(200));
+    let (target, kit) = (Target::parse(&server.url("/")).unwrap(), kit());
+    up(&target.probe(&kit, LIMIT).await);
+    let few = rustix::process::Rlimit { current: Some(64), maximum: Some(64) };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
+    let held: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    let reading = target.probe(&kit, LIMIT).await;
+    drop(held);
+    assert!(matches!(&reading.outcome, Outcome::Blind(fault) if fault.cause == Cause::Exhausted), "{reading:?}");
+    up(&target.probe(&kit, LIMIT).await);
+}
+
+#[tokio::test]
+async fn clients_trust_whom_probes_trust_and_their_errors_hide_the_url() {
+    let certificate = Certificate::good();
+    let server = Server::tls(&certificate, |_| Act::Status(200));
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(certificate.root.as_bytes()).unwrap();
+    let trusting = fetch::client(&Roots::load(Some(file.path())).unwrap(), LIMIT).unwrap();
+    assert_eq!(trusting.get(server.url("/")).send().await.unwrap().status(), 200);
+    let strange = fetch::client(&Roots::load(None).unwrap(), LIMIT).unwrap();
+    let error = strange.get(server.url("/bot123:t0ken/x")).send().await.unwrap_err().without_url();
+    assert!(error.is_connect() && !format!("{error} {error:?}").contains("t0ken"), "{error:?}");
+}
+
 #[tokio::test]
 async fn a_thousand_probes_at_once_all_answer() {
     let server = Server::start(|_| Act::Status(200));
     let (target, kit) = (Target::parse(&server.url("/")).unwrap(), kit());
+    let (target, kit) = (Arc::new(target), Arc::new(kit));
     let started = Instant::now();
     for _ in 0..10 {
-        let readings = futures_util::future::join_all((0..100).map(|_| target.probe(&kit, LIMIT))).await;
-        assert!(readings.iter().all(|reading| reading.outcome == Outcome::Up));
+        // As the engine runs them: each in a task, so the future must be `Send`.
+        let mut running = JoinSet::new();
+        for _ in 0..100 {
+            let (target, kit) = (Arc::clone(&target), Arc::clone(&kit));
+            running.spawn(async move { target.probe(&kit, LIMIT).await });
+        }
+        assert!(running.join_all().await.iter().all(|reading| reading.outcome == Outcome::Up));
     }
     assert!(started.elapsed() < LIMIT * 3, "{:?}", started.elapsed());
     assert_eq!(server.hits().len(), 1000);

@@ -43,16 +43,20 @@ impl Kit {
         for (tried, ip) in found.iter().take(ADDRESSES).enumerate() {
             let peer = SocketAddr::new(*ip, port);
             let others = count - tried - 1;
-            let fault = match attempt(trace, peer, others).await {
+            match attempt(trace, peer, others).await {
                 Ok(stream) => return Ok(stream),
-                Err(fault) => fault,
-            };
-            match &worst {
-                Some(kept) if !kept.cause.is_blind() || fault.cause.is_blind() => {}
-                _ => worst = Some(fault),
+                Err(fault) => worst = Some(telling(worst, fault)),
             }
         }
         Err(worst.unwrap_or_else(|| Fault::new(Cause::Dns, "the name has no address")))
+    }
+}
+
+/// Of two faults the one that says more about the target, and of equal ones the earlier.
+fn telling(earlier: Option<Fault>, later: Fault) -> Fault {
+    match earlier {
+        Some(earlier) if !earlier.cause.is_blind() || later.cause.is_blind() => earlier,
+        Some(_) | None => later,
     }
 }
 
@@ -74,4 +78,22 @@ async fn attempt(trace: &Trace, peer: SocketAddr, others: usize) -> Result<TcpSt
     // What is sent is sent at once; a kernel that refuses this still sends.
     let _ = stream.set_nodelay(true);
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_about_the_target_outweighs_what_we_could_not_see() {
+        for (earlier, later, told) in [
+            (Cause::Network, Cause::Refused, Cause::Refused),
+            (Cause::Refused, Cause::Network, Cause::Refused),
+            (Cause::Timeout, Cause::Refused, Cause::Timeout),
+            (Cause::Network, Cause::Exhausted, Cause::Network),
+        ] {
+            let (earlier, later) = (Fault::new(earlier, "earlier"), Fault::new(later, "later"));
+            assert_eq!(telling(Some(earlier), later).cause, told);
+        }
+    }
 }

@@ -15,7 +15,7 @@ use super::failure;
 use crate::domain::reading::{Cause, Fault};
 
 /// Lookups at once. `getaddrinfo` cannot be cancelled: a dead resolver holds this many threads, and not one more.
-const LOOKUPS: usize = 32;
+const LOOKUPS: usize = 64;
 
 /// Resolves names, a bounded number at once.
 #[derive(Clone)]

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rustls::HandshakeKind;
 use rustls::pki_types::PrivateKeyDer;
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -42,6 +43,8 @@ pub struct Hit {
     /// As many bytes as `Content-Length` says.
     pub body: Vec<u8>,
     pub at: Instant,
+    /// How TLS was agreed on, where there was any.
+    pub tls: Option<HandshakeKind>,
 }
 
 /// What a server does with one request (or, with [`Server::unasked`], with one connection).
@@ -231,9 +234,12 @@ async fn serve(
         connections.spawn(async move {
             let _ = stream.set_nodelay(true);
             let _ = match tls {
-                None => converse(stream, &manner, &hits, |stream: &TcpStream| stream.set_zero_linger()).await,
+                None => converse(stream, &manner, &hits, None, |stream: &TcpStream| stream.set_zero_linger()).await,
                 Some(acceptor) => match acceptor.accept(stream).await {
-                    Ok(stream) => converse(stream, &manner, &hits, |stream| stream.get_ref().0.set_zero_linger()).await,
+                    Ok(stream) => {
+                        let agreed = stream.get_ref().1.handshake_kind();
+                        converse(stream, &manner, &hits, agreed, |stream| stream.get_ref().0.set_zero_linger()).await
+                    }
                     Err(error) => Err(error),
                 },
             };
@@ -252,12 +258,14 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     manner: &Manner,
     hits: &Hits,
+    agreed: Option<HandshakeKind>,
     abort: impl Fn(&S) -> io::Result<()>,
 ) -> io::Result<()> {
     let act = match manner {
         Manner::Unasked(act) => act.clone(),
         Manner::Asked(script) => {
-            let hit = read(&mut stream).await?;
+            let mut hit = read(&mut stream).await?;
+            hit.tls = agreed;
             let act = script(&hit);
             hits.all.lock().unwrap().push(hit);
             hits.count.send_modify(|count| *count += 1);
@@ -320,7 +328,7 @@ async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Hit> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Ok(Hit { method, path, headers, body, at: Instant::now() })
+    Ok(Hit { method, path, headers, body, at: Instant::now(), tls: None })
 }
 
 /// What a [`Service`] does.
