@@ -44,24 +44,8 @@ pub enum HostError {
         dropped: bool,
     },
     /// The server let none of our credentials in.
-    #[error("{address} refused the login of `{user}`{}: tried {}; the server accepts {}{}; {fix}",
-        if *too_many { " after too many attempts" } else { "" }, listed(tried), listed(accepts), quoted(said))]
-    Auth {
-        /// `host:port`.
-        address: String,
-        /// The user's name.
-        user: String,
-        /// What was offered, in order.
-        tried: Vec<String>,
-        /// The methods that the server says it takes.
-        accepts: Vec<String>,
-        /// The server hung up before it looked at everything.
-        too_many: bool,
-        /// The server's last words.
-        said: String,
-        /// What to do.
-        fix: String,
-    },
+    #[error("{0}")]
+    Auth(Box<Denial>),
     /// The host shows another key than the one we trust.
     #[error("{0}")]
     HostKeyChanged(Box<KeyTrouble>),
@@ -123,6 +107,27 @@ pub enum HostError {
     Closed,
 }
 
+/// A login that was refused, and the words for it.
+#[derive(Debug, thiserror::Error)]
+#[error("{address} refused the login of `{user}`{}: tried {}; the server accepts {}{}; {fix}",
+    if *too_many { " after too many attempts" } else { "" }, listed(tried), listed(accepts), quoted(said))]
+pub struct Denial {
+    /// `host:port`.
+    pub address: String,
+    /// The user's name.
+    pub user: String,
+    /// What was offered, in order.
+    pub tried: Vec<String>,
+    /// The methods that the server says it takes.
+    pub accepts: Vec<String>,
+    /// The server hung up before it looked at everything.
+    pub too_many: bool,
+    /// The server's last words.
+    pub said: String,
+    /// What to do.
+    pub fix: String,
+}
+
 /// A host key that we do not accept, and the words for it.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
@@ -149,7 +154,7 @@ impl HostError {
             | Self::Lost { .. }
             | Self::Closed => RunStatus::Unreachable,
             Self::Silent { .. } | Self::TimedOut { .. } => RunStatus::Timeout,
-            Self::Auth { .. } | Self::Key { .. } => RunStatus::AuthFailed,
+            Self::Auth(_) | Self::Key { .. } => RunStatus::AuthFailed,
             Self::HostKeyChanged(_) | Self::HostKeyUnknown(_) => RunStatus::HostKeyMismatch,
             Self::Refused { .. } => RunStatus::Failed,
             Self::Jump { source } => source.status(),

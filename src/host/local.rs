@@ -48,28 +48,15 @@ impl LocalHost {
         let mut group = Group::of(&child);
         let mut pipes = Pipes { out: child.stdout.take(), err: child.stderr.take(), capture: Capture::default() };
 
-        let ended = run_until(&mut child, &mut pipes, order.limit).await;
-        let result = match ended {
-            Some(status) => status,
-            None => {
-                group.signal(Signal::TERM);
-                if run_until(&mut child, &mut pipes, TERM_TO_KILL).await.is_none() {
-                    group.signal(Signal::KILL);
-                    // Only a process stuck in the kernel outlives this; then we stop listening and tell what we know.
-                    let _ = run_until(&mut child, &mut pipes, TERM_TO_KILL).await;
-                } else {
-                    // Children that ignored the signal went on: their parent is gone, they go too.
-                    group.signal(Signal::KILL);
-                }
-                group.release();
-                let captured = Box::new(pipes.capture.finish());
-                return Err(HostError::TimedOut { after: order.limit, captured });
-            }
+        let Some(ended) = run_until(&mut child, &mut pipes, order.limit).await else {
+            stop(&mut child, &mut pipes, &group).await;
+            group.release();
+            return Err(HostError::TimedOut { after: order.limit, captured: Box::new(pipes.capture.finish()) });
         };
         // A daemon that the command started is its purpose: it stays.
         group.release();
         let left_open = timeout(LEFT_OPEN, pipes.drain()).await.is_err();
-        let status = result.map_err(|e| HostError::Lost {
+        let status = ended.map_err(|e| HostError::Lost {
             why: format!("its exit status could not be read: {e}"),
             captured: Box::default(),
         })?;
@@ -103,6 +90,18 @@ impl LocalHost {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         command
+    }
+}
+
+/// Ends a command that is over its limit: politely, then not.
+async fn stop(child: &mut Child, pipes: &mut Pipes, group: &Group) {
+    group.signal(Signal::TERM);
+    let obeyed = run_until(child, pipes, TERM_TO_KILL).await.is_some();
+    // Children that ignored the signal go too: their parent is gone.
+    group.signal(Signal::KILL);
+    if !obeyed {
+        // Only a process stuck in the kernel outlives this; then we stop listening and tell what we know.
+        let _ = run_until(child, pipes, TERM_TO_KILL).await;
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::domain::remedy::RunStatus;
 
-pub use error::{HostError, KeyTrouble};
+pub use error::{Denial, HostError, KeyTrouble};
 pub use local::LocalHost;
 pub use output::Captured;
 pub use ssh::{HostKeyPolicy, Jump, SshHost, SshSite};
@@ -112,7 +112,8 @@ impl Host {
         }
     }
 
-    /// Closes what is open and waits until nothing of this host runs any more. Later orders end in [`HostError::Closed`].
+    /// Closes what is open and waits for every background task of this host. Await your runs first: a command that is still
+    /// running loses its connection. Later orders end in [`HostError::Closed`].
     pub async fn close(&self) {
         match self {
             Self::Ssh(host) => host.close().await,

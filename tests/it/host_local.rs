@@ -87,7 +87,7 @@ async fn a_run_that_is_given_up_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pids");
     let host = Host::Local(LocalHost::default());
-    let order = order(&format!("sleep 987002 & echo $! $$ > {}; wait", file.display()), Duration::from_secs(60));
+    let order = order(&format!("sleep 987002 & echo $! $$ > {}; wait", file.display()), Duration::from_mins(1));
     let written = || std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n'));
     tokio::select! {
         ended = host.run(&order, || {}) => panic!("{ended:?}"),

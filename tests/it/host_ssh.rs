@@ -1,5 +1,7 @@
 //! Commands over SSH, against real OpenSSH servers and listeners that only pretend.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a set-up that fails its test")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,7 +69,7 @@ fn order(shell: &str, limit: Duration) -> Order {
 async fn run_on(host: &Host, shell: &str) -> RunResult {
     let order = order(shell, Duration::from_secs(30));
     let run = host.run(&order, || {});
-    tokio::time::timeout(Duration::from_secs(60), run).await.expect("every run has an end")
+    tokio::time::timeout(Duration::from_mins(1), run).await.expect("every run has an end")
 }
 
 fn text(done: &Finished) -> &str {
@@ -132,7 +134,8 @@ async fn a_warm_session_is_there_when_the_command_comes() {
 #[tokio::test]
 async fn twenty_commands_at_once_all_run() {
     let sshd = Sshd::start(&Options::default());
-    let host = std::sync::Arc::new(Site::with_key(&sshd).host());
+    let site = Site::with_key(&sshd);
+    let host = std::sync::Arc::new(site.host());
     let mut runs = tokio::task::JoinSet::new();
     for i in 0..20 {
         let host = host.clone();
@@ -226,6 +229,14 @@ async fn a_connection_killed_in_mid_command_is_lost_and_not_run_again() {
 }
 
 #[tokio::test]
+async fn a_command_that_kills_its_own_parent_is_never_a_success() {
+    let sshd = Sshd::start(&Options::default());
+    let ended = Site::with_key(&sshd).run("kill -9 $PPID").await;
+    let status = ended.as_ref().map_or_else(HostError::status, Finished::status);
+    assert_ne!(status, RunStatus::Executed, "{ended:?}");
+}
+
+#[tokio::test]
 async fn a_server_that_dies_in_mid_command_is_never_a_success() {
     let mut sshd = Sshd::start(&Options::default());
     let site = Site::with_key(&sshd);
@@ -255,6 +266,21 @@ async fn a_kept_session_that_died_is_replaced_before_the_command_is_handed_over(
     let order = order("echo again", Duration::from_secs(10));
     let done = host.run(&order, || begun += 1).await.unwrap();
     assert_eq!((text(&done), begun, sshd.logins()), ("again\n", 1, 2));
+}
+
+#[tokio::test]
+async fn a_kept_session_that_froze_is_replaced_too() {
+    let sshd = Sshd::start(&Options::default());
+    let site = Site::with_key(&sshd);
+    let host = site.host();
+    let frozen = run_on(&host, "ps -o ppid= -p $PPID").await.unwrap().captured.text.trim().to_owned();
+    let signal = |name: &str| std::process::Command::new("kill").args([name, &frozen]).status().unwrap().success();
+    assert!(signal("-STOP"));
+    let begun = Instant::now();
+    let done = run_on(&host, "echo again").await;
+    assert!(signal("-KILL"));
+    assert_eq!((text(&done.unwrap()), sshd.logins()), ("again\n", 2));
+    assert!(begun.elapsed() < Duration::from_secs(8));
 }
 
 #[tokio::test]
@@ -321,7 +347,7 @@ async fn a_wrong_password_is_told_and_a_right_one_lets_in() {
     site.site.username.clone_from(&user.0);
     site.site.password = Some(SecretString::from("wrong"));
     let e = site.run("true").await.unwrap_err();
-    assert!(matches!(e, HostError::Auth { too_many: false, .. }), "{e:?}");
+    assert!(matches!(&e, HostError::Auth(denial) if !denial.too_many), "{e:?}");
     let said = e.to_string();
     assert!(said.contains("DC3_SSH_PASSWORD") && said.contains(&user.0) && !said.contains("wrong"), "{said}");
     assert_eq!(e.status(), RunStatus::AuthFailed);
@@ -361,7 +387,7 @@ async fn too_many_attempts_are_not_called_a_wrong_password() {
     site.site.key_path = Some(other.path().join("id"));
     site.site.password = Some(SecretString::from(PASSWORD));
     let e = site.run("true").await.unwrap_err();
-    assert!(matches!(e, HostError::Auth { too_many: true, .. }), "{e:?}");
+    assert!(matches!(&e, HostError::Auth(denial) if denial.too_many), "{e:?}");
     assert!(e.to_string().contains("too many"), "{e}");
 }
 

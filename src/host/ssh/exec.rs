@@ -6,7 +6,7 @@ use russh::client::Msg;
 use russh::{Channel, ChannelMsg, Sig};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::pool::Lease;
+use super::session::Lease;
 use super::shell::{own_limit, remote_limit};
 use crate::host::local::LEFT_OPEN;
 use crate::host::output::{Capture, Captured, one_line};
@@ -105,7 +105,7 @@ impl Heard {
     }
 }
 
-/// The wrapper's `timeout` ends a command with 124, with 137 or KILL if it had to insist; BusyBox's with 143.
+/// The wrapper's `timeout` ends a command with 124, with 137 or KILL if it had to insist; `BusyBox`'s with 143.
 fn ended_by_its_limit(exit: &Exit, duration: Duration, limit: Duration) -> bool {
     let telling = match exit {
         Exit::Code(code) => [124, 137, 143].contains(code),

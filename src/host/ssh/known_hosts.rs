@@ -1,4 +1,4 @@
-//! The file of known hosts, in OpenSSH's format (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): reading, judging, learning.
+//! The file of known hosts, in OpenSSH's format (sshd(8), `SSH_KNOWN_HOSTS FILE FORMAT`): reading, judging, learning.
 //!
 //! Written by hand: the SSH crate's own check ignores `@revoked`, wildcards and tabs, and one broken line spoils it.
 //! `@cert-authority` lines are skipped: we do not ask servers for certificates.
@@ -230,7 +230,7 @@ fn append(path: &Path, host: &str, port: u16, key: &PublicKey, replace: bool) ->
     let mut bare = key.clone();
     bare.set_comment("");
     let key = bare.to_openssh().map_err(std::io::Error::other)?;
-    text.push_str(&format!("{} {}\n", host_name(host, port), key.trim()));
+    text.extend([&host_name(host, port), " ", key.trim(), "\n"]);
     write_whole(path, &text)?;
     Ok(Standing::Unknown)
 }
@@ -249,7 +249,7 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
 /// The text without the given lines, which name only this host; a line shared with others is kept for them.
 fn without(text: &str, gone: &[(usize, PublicKey)]) -> String {
     let keep = |number: usize| !gone.iter().any(|(line, _)| *line == number);
-    (1..).zip(text.lines()).filter(|(number, _)| keep(*number)).map(|(_, line)| format!("{line}\n")).collect()
+    (1..).zip(text.lines()).filter(|(number, _)| keep(*number)).flat_map(|(_, line)| [line, "\n"]).collect()
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -302,7 +302,6 @@ mod tests {
 
     #[test]
     fn a_hashed_name_is_recognised() {
-        // Made by `ssh-keygen -H` from "h" and "[h]:2222".
         let salt = b"0123456789abcdefghij";
         for (name, port) in [("h", 22), ("[h]:2222", 2222)] {
             let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt), name.as_bytes());

@@ -1,15 +1,18 @@
 //! Commands over SSH: who the host is, and one door to its sessions. Sessions are kept for a while and used again.
 //!
-//! What a session goes through: `handshake` (TCP, key exchange, host key) → `auth` → `pool` → `exec`. The bytes run over a
+//! What a session goes through: `handshake` (TCP, key exchange, `trust` in the host key) → `auth` → `pool` of `session`s → `exec`. The bytes run over a
 //! `wire`, the command inside a wrapper from `shell`.
 
 mod auth;
+mod connect;
 mod exec;
 mod handshake;
 mod key;
 pub mod known_hosts;
 mod pool;
+mod session;
 mod shell;
+mod trust;
 mod wire;
 
 use std::path::PathBuf;
@@ -134,14 +137,14 @@ impl SshHost {
         exec::exec(lease, channel, request, order.limit).await
     }
 
-    /// Opens a session in the background unless there is one; see [`super::Host::warm`].
+    /// Opens a session in the background, or asks the kept one whether it still lives; see [`super::Host::warm`].
     pub fn warm(&self) {
-        if self.pool.has_session() || self.pool.stopping() || self.warming.swap(true, Ordering::Relaxed) {
+        if self.pool.stopping() || self.warming.swap(true, Ordering::Relaxed) {
             return;
         }
         let (pool, warming) = (self.pool.clone(), self.warming.clone());
         self.pool.background(async move {
-            if let Err(e) = pool.lease(false).await {
+            if let Err(e) = pool.ready().await {
                 tracing::debug!(site = pool.site.name, "no session could be opened ahead: {e}");
             }
             warming.store(false, Ordering::Relaxed);
@@ -155,7 +158,7 @@ impl SshHost {
         let request = self.request(&order)?;
         let (lease, _) = self.pool.lease(true).await?;
         let (host_key, login) = (lease.live.host_key.clone(), lease.live.login.clone());
-        let channel = lease.open(pool::OPEN).await.map_err(|why| self.refused(why))?;
+        let channel = lease.open(session::OPEN).await.map_err(|why| self.refused(why))?;
         let done = exec::exec(lease, channel, request, order.limit).await?;
         if done.exit != super::Exit::Code(0) {
             let why = format!("`true` did not succeed, the account may have no shell: {}", done.captured.text.trim());

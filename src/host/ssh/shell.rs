@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The wrapper, read by the host's `sh`. Its first argument is the command, the others are `NAME=value`. Where there is a
-/// `timeout` that knows `-k` (coreutils, newer BusyBox), the command dies with its limit even if we are gone by then.
+/// `timeout` that knows `-k` (coreutils, newer `BusyBox`), the command dies with its limit even if we are gone by then.
 const WRAPPER: &str = "c=$1; t=$2; shift 2; if timeout -k 5 $t true >/dev/null 2>&1; \
     then exec env \"$@\" timeout -k 5 $t sh -c \"$c\"; else exec env \"$@\" sh -c \"$c\"; fi";
 

@@ -1,5 +1,13 @@
 //! Real OpenSSH servers on loopback with throw-away keys, and listeners that are no SSH servers at all.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a fixture that cannot be set up fails its test"
+)]
+
+use std::fmt::Write as _;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -65,10 +73,10 @@ impl Sshd {
                  MaxStartups 100\nPrintMotd no\n"
             );
             for kind in kinds {
-                text += &format!("HostKey {root}/host_{kind}\n");
+                writeln!(text, "HostKey {root}/host_{kind}").unwrap();
             }
             if let Some(path) = &options.path {
-                text += &format!("SetEnv PATH={}:/usr/bin:/bin\n", path.display());
+                writeln!(text, "SetEnv PATH={}:/usr/bin:/bin", path.display()).unwrap();
             }
             text += &options.config.join("\n");
             std::fs::write(folder.path().join("sshd_config"), text + "\n").unwrap();
