@@ -1,7 +1,6 @@
 //! Holds the source to the house rules: imports run downhill, the lowest floors stay pure, every kind is in its table,
 //! files stay short and say what lives in them.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -274,7 +273,8 @@ impl<'ast> Visit<'ast> for Scan<'_> {
     }
 }
 
-/// Files directly in `probe/`, `remedy/`, `notify/` that declare a `KIND` and are missing from the folder's table.
+/// Kinds that are missing from the table of `probe/`, `remedy/` or `notify/`: every file beside `mod.rs`, and every folder
+/// that declares a `KIND`. A folder that declares none is what several kinds stand on.
 fn unlisted_kinds(files: &[(String, String)]) -> Vec<String> {
     let mut out = Vec::new();
     for folder in KINDS {
@@ -282,20 +282,17 @@ fn unlisted_kinds(files: &[(String, String)]) -> Vec<String> {
         let Some((_, text)) = files.iter().find(|(path, _)| *path == home) else { continue };
         let Some(listed) = kinds_table(text) else { continue };
         for (path, text) in files {
-            let Some(name) = path.strip_prefix(&format!("{folder}/")).and_then(|rest| rest.strip_suffix(".rs")) else {
+            let Some(rest) = path.strip_prefix(&format!("{folder}/")).and_then(|rest| rest.strip_suffix(".rs")) else {
                 continue;
             };
-            let name = name.strip_suffix("/mod").unwrap_or(name);
-            if name == "mod" || name.contains('/') || listed.iter().any(|kind| kind == name) {
+            let name = rest.strip_suffix("/mod").unwrap_or(rest);
+            let shared = name != rest && !text.contains("const KIND");
+            if name == "mod" || name.contains('/') || shared || listed.iter().any(|kind| kind == name) {
                 continue;
             }
-            // A file that opens with a private part of the trade (shared by kinds) says so by declaring no KIND.
-            let mut hint = String::new();
-            let _ = write!(hint, "src/{path}: `{name}` is not in KINDS of src/{home}: add `{name}::KIND`");
-            if !text.contains("const KIND") {
-                hint.push_str(", or put it in a folder of the kind it belongs to");
-            }
-            out.push(hint);
+            out.push(format!(
+                "src/{path}: `{name}` is not in KINDS of src/{home}: add `{name}::KIND`, or move it into the folder it serves"
+            ));
         }
     }
     out
@@ -335,7 +332,8 @@ fn kinds_table(text: &str) -> Option<Vec<String>> {
 #[test]
 fn the_checker_finds_what_it_is_for_and_where() {
     // (file, text after a header line, line and a part of the one complaint; none when the text is fine)
-    let cases: &[(&str, &str, Option<(usize, &str)>)] = &[
+    type Complaint = (usize, &'static str);
+    let cases: &[(&str, &str, Option<Complaint>)] = &[
         ("engine/round.rs", "use crate::probe::{http, tcp};", None),
         ("engine/round.rs", "use crate::engine::record;", None),
         ("engine/round.rs", "use super::record::Row;\nuse super::super::config::Config;", None),
@@ -399,12 +397,13 @@ fn a_kind_that_is_not_in_its_table_is_found() {
         file("probe/http.rs", ""),
         file("probe/http/connector.rs", ""),
         file("probe/tcp.rs", ""),
+        file("probe/wire/mod.rs", "//! What several kinds stand on."),
         file("notify/mod.rs", "// no table yet"),
         file("notify/telegram.rs", ""),
     ];
     assert_eq!(unlisted_kinds(&files), Vec::<String>::new());
     files.push(file("probe/dns.rs", "pub const KIND: Kind = x;"));
-    files.push(file("probe/ws/mod.rs", ""));
+    files.push(file("probe/ws/mod.rs", "pub const KIND: Kind = x;"));
     let found = unlisted_kinds(&files);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].contains("src/probe/dns.rs") && found[0].contains("add `dns::KIND`"), "{found:?}");

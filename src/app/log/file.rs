@@ -18,7 +18,7 @@ const MODE: u32 = 0o640;
 /// Between two looks whether the path still names our file.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After a failed rotation: each try shifts the backups, so it must not be repeated for every line.
-const ROTATE_AGAIN: Duration = Duration::from_secs(60);
+const ROTATE_AGAIN: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Copy)]
 pub(super) struct Rotation {
@@ -58,10 +58,8 @@ pub(super) fn open(
     let mut sink = LogFile::closed(path, rotation, Arc::clone(ledger));
     sink.reopen().map_err(|source| LogError::Open { path: path.to_owned(), source })?;
     let same = stdout_id.is_some() && sink.opened.as_ref().map(|opened| opened.id) == stdout_id;
-    if same {
-        if let Some(out) = stdout {
-            append_only(out);
-        }
+    if let Some(out) = stdout.filter(|_| same) {
+        append_only(out);
     }
     Ok(Target { sink: Some(sink), stdout_too: !same })
 }

@@ -6,7 +6,7 @@
 //!
 //! When stdout *is* the log file (`nohup monitor > monitor.log 2>&1`), lines go through the rotating file only, so each
 //! is written once. Rotation renames that file, and from then on stdout points at `monitor.log.1`: harmless, since nothing
-//! of ours is written to it; both streams are switched to append, so that a stray line of the runtime never overwrites.
+//! of ours is written to it. It is switched to append, so that a stray line of the runtime never overwrites the first ones.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
