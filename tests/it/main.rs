@@ -1,7 +1,16 @@
 //! One integration program: real servers, real files, one process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the whole program is a test, its helpers too; clippy only knows the functions marked so"
+)]
 
 mod support;
 
+mod dependencies;
+mod deploy;
 mod env_file;
 mod floors;
 mod host_local;

@@ -1,0 +1,147 @@
+#!/bin/sh
+# Installs the monitor binary, its user, its configuration folder and its systemd unit; run it again to upgrade.
+# An existing /etc/monitor/.env is never touched. DESTDIR=/some/folder installs into a tree that is not this system's root.
+set -eu
+
+usage() {
+    cat <<'TEXT'
+Usage: install.sh [--prefix DIR] [--binary FILE] [--dry-run] [--uninstall]
+
+  --prefix DIR    where bin/monitor goes (default /usr/local)
+  --binary FILE   the binary to install (default: monitor beside this script, then target/dist and target/release)
+  --dry-run       say what would be done, do nothing
+  --uninstall     remove the binary and the unit; configuration, state and logs stay
+  --help          this text
+
+DESTDIR in the environment is put before every path; no user is then made and systemd is left alone.
+TEXT
+}
+
+fail() {
+    printf 'install.sh: %s\n' "$1" >&2
+    exit "${2:-1}"
+}
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+prefix=/usr/local
+binary=
+dry_run=no
+uninstall=no
+destdir=${DESTDIR:-}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --prefix | --binary)
+            [ $# -ge 2 ] || fail "$1 needs a value, see --help" 2
+            if [ "$1" = --prefix ]; then prefix=$2; else binary=$2; fi
+            shift
+            ;;
+        --prefix=*) prefix=${1#--prefix=} ;;
+        --binary=*) binary=${1#--binary=} ;;
+        --dry-run) dry_run=yes ;;
+        --uninstall) uninstall=yes ;;
+        --help | -h)
+            usage
+            exit 0
+            ;;
+        *) fail "unknown option $1, see --help" 2 ;;
+    esac
+    shift
+done
+
+case $prefix in
+    *[!A-Za-z0-9/._+-]*) fail "--prefix $prefix: use letters, digits and / . _ + - only, it is written into the unit" 2 ;;
+    /*) ;;
+    *) fail "--prefix $prefix: give an absolute path" 2 ;;
+esac
+
+bin_dir=$destdir${prefix%/}/bin
+conf_dir=$destdir/etc/monitor
+unit_dir=$destdir/etc/systemd/system
+unit=$unit_dir/monitor.service
+
+# Says the step, and does it unless this is a dry run.
+step() {
+    printf '%s\n' "$*"
+    [ "$dry_run" = yes ] || "$@" || fail "this step failed: $*"
+}
+
+# Only the running system has users and a systemd to talk to.
+live() { [ -z "$destdir" ]; }
+systemd_runs() { live && [ -d /run/systemd/system ]; }
+
+# ProtectHome= and friends belong to the unit; here only the path of the binary follows --prefix.
+write_unit() {
+    sed "s|^ExecStart=/usr/local/bin/monitor |ExecStart=${prefix%/}/bin/monitor |" "$here/monitor.service" >"$unit.new" &&
+        chmod 0644 "$unit.new" && mv -f "$unit.new" "$unit"
+}
+
+# A running agent keeps its old file: the new one takes the name, so there is no "text file busy".
+place_binary() {
+    install -m 0755 "$binary" "$bin_dir/monitor.new" && mv -f "$bin_dir/monitor.new" "$bin_dir/monitor"
+}
+
+write_example() {
+    if [ -f "$here/../.env.example" ]; then
+        install -m 0640 "$here/../.env.example" "$conf_dir/.env"
+    elif [ -f "$here/.env.example" ]; then
+        install -m 0640 "$here/.env.example" "$conf_dir/.env"
+    else
+        (umask 0137 && printf '# See docs/reference/configuration.md; check with: monitor check --env-file /etc/monitor/.env\n' >"$conf_dir/.env")
+    fi
+}
+
+if live && [ "$dry_run" = no ] && [ "$(id -u)" -ne 0 ]; then
+    fail "needs root to write to $bin_dir and /etc: run it with sudo, or see what it would do with --dry-run"
+fi
+
+if [ "$uninstall" = yes ]; then
+    if systemd_runs && [ -f "$unit" ]; then
+        step systemctl disable --now monitor.service
+    fi
+    step rm -f "$unit" "$bin_dir/monitor"
+    if systemd_runs; then
+        step systemctl daemon-reload
+    fi
+    printf 'Kept: %s, /var/lib/monitor, /var/log/monitor and the user monitor. Remove them by hand if you are sure.\n' "$conf_dir"
+    exit 0
+fi
+
+if [ -z "$binary" ]; then
+    for candidate in "$here/monitor" "$here/../monitor" "$here/../target/dist/monitor" "$here/../target/release/monitor"; do
+        if [ -f "$candidate" ] && [ -x "$candidate" ]; then
+            binary=$candidate
+            break
+        fi
+    done
+fi
+[ -n "$binary" ] || fail "no binary found: build it with \`cargo build --profile dist --locked\`, or name it with --binary FILE"
+if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
+    fail "$binary is not an executable file: name the built binary with --binary FILE"
+fi
+[ -f "$here/monitor.service" ] || fail "monitor.service is not beside install.sh: run it from the unpacked archive or the repository"
+
+if live && ! id monitor >/dev/null 2>&1; then
+    command -v useradd >/dev/null 2>&1 || fail "useradd is missing: install the package passwd, or make the system user monitor yourself"
+    step useradd --system --user-group --home-dir /var/lib/monitor --no-create-home --shell /usr/sbin/nologin monitor
+fi
+step install -d -m 0755 "$bin_dir" "$unit_dir"
+step install -d -m 0750 "$conf_dir"
+step place_binary
+if [ -e "$conf_dir/.env" ]; then
+    printf 'kept %s\n' "$conf_dir/.env"
+else
+    step write_example
+fi
+if live; then
+    step chown root:monitor "$conf_dir" "$conf_dir/.env"
+fi
+step write_unit
+if systemd_runs; then
+    step systemctl daemon-reload
+    if systemctl is-active --quiet monitor.service; then
+        step systemctl restart monitor.service
+    fi
+fi
+printf '\nNext: edit %s, check it with\n  %s check --env-file %s\nand start with\n  systemctl enable --now monitor\n' \
+    "$conf_dir/.env" "${prefix%/}/bin/monitor" "/etc/monitor/.env"
