@@ -328,6 +328,8 @@ fn expanded(name: &Arc<str>, process: &BTreeMap<String, String>, parsed: &mut Pa
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -402,7 +404,7 @@ mod tests {
     fn a_file_that_doubles_itself_is_stopped() {
         let mut text = "K0=xxxxxxxxxxxxxxxx\n".to_owned();
         for n in 1..60 {
-            text.push_str(&format!("K{n}=${{K{m}}}${{K{m}}}\n", m = n - 1));
+            writeln!(text, "K{n}=${{K{m}}}${{K{m}}}", m = n - 1).unwrap();
         }
         assert!(said(&text).iter().any(|p| p.contains("grows over")));
     }

@@ -146,7 +146,6 @@ impl Scoped<'_> {
     }
 
     /// Gives the value if one is set, whatever the default. `None`: a problem was remembered; `Some(None)`: not set.
-    #[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
     pub fn optional<T>(&self, key: &Key<T>) -> Option<Option<T>> {
         self.value_of(key, &self.full(key.name))
     }
@@ -303,10 +302,10 @@ mod tests {
     fn values_come_from_the_environment_then_the_file_then_the_default() {
         let env = env("INTERVAL=30\nDC3_SSH_PORT=2222\nMAX_INTERVAL=\n", &[("INTERVAL", "5m"), ("DC3_SSH_PORT", "")]);
         let reader = Reader::new(&env, &nothing);
-        assert_eq!(reader.global().get(&INTERVAL), Some(Duration::from_secs(300)));
+        assert_eq!(reader.global().get(&INTERVAL), Some(Duration::from_mins(5)));
         assert_eq!(reader.scoped("DC3").get(&PORT), Some(2222));
         assert_eq!(reader.scoped("DC1").get(&PORT), Some(22));
-        assert_eq!(reader.global().get(&MAX_INTERVAL), Some(Duration::from_secs(300)));
+        assert_eq!(reader.global().get(&MAX_INTERVAL), Some(Duration::from_mins(5)));
         assert!(reader.global().set_by_user(&INTERVAL) && !reader.global().set_by_user(&MAX_INTERVAL));
         assert_eq!(reader.global().optional(&MAX_INTERVAL), Some(None));
     }
