@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::cursor::{Cursor, blank};
 use super::problem::{Place, Problem};
 use super::{carry, expand};
 
@@ -201,11 +202,6 @@ fn escape(c: char, quote: char) -> Option<char> {
     }
 }
 
-/// Says whether Python's `\s` matches, line ends aside: Unicode white space and the four ASCII separators.
-fn blank(c: char) -> bool {
-    c != '\n' && (c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
-}
-
 fn like_a_pair(line: &str) -> bool {
     line.split_once('=').is_some_and(|(key, _)| {
         key.len() > 2
@@ -225,72 +221,6 @@ pub fn quoted(key: &str, value: &str) -> String {
 pub fn nameable(key: &str) -> &str {
     let plain = key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'));
     if plain && (key.len() < 40 || (key.len() < 160 && key.contains('_'))) { key } else { "" }
-}
-
-/// The unread text and the line it begins on.
-struct Cursor<'a> {
-    rest: &'a str,
-    line: u32,
-}
-
-impl<'a> Cursor<'a> {
-    /// Goes on by so many bytes and gives them.
-    fn advance(&mut self, bytes: usize) -> &'a str {
-        let (taken, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
-        let ends = taken.bytes().filter(|b| *b == b'\n').count();
-        self.line = self.line.saturating_add(u32::try_from(ends).unwrap_or(u32::MAX));
-        self.rest = rest;
-        taken
-    }
-
-    fn take(&mut self, while_true: impl Fn(char) -> bool) -> &'a str {
-        self.advance(self.rest.find(|c| !while_true(c)).unwrap_or(self.rest.len()))
-    }
-
-    fn skip(&mut self, text: &str) -> bool {
-        let there = self.rest.starts_with(text);
-        if there {
-            self.advance(text.len());
-        }
-        there
-    }
-
-    /// Skips `export` when a blank follows; otherwise it is a key like any other.
-    fn export(&mut self) {
-        if self.rest.strip_prefix("export").is_some_and(|after| after.starts_with(blank)) {
-            self.skip("export");
-            self.take(blank);
-        }
-    }
-
-    /// Skips blanks and a comment, and says whether the line ends there.
-    fn comment_and_end(&mut self) -> bool {
-        self.take(blank);
-        if self.rest.starts_with('#') {
-            self.take(|c| c != '\n');
-        }
-        self.rest.is_empty() || self.rest.starts_with('\n')
-    }
-
-    /// Takes a quoted text and gives what stands between the quotes. When no quote closes it but an escaped one is there, the last
-    /// of those does, as in python-dotenv: `"C:\dir\"` alone in a file is `C:\dir\`.
-    fn quoted(&mut self, quote: char) -> Option<&'a str> {
-        let body = self.rest.strip_prefix(quote)?;
-        let (mut end, mut escaped, mut skip) = (None, None, false);
-        for (index, c) in body.char_indices() {
-            if c == quote && !skip {
-                end = Some(index);
-                break;
-            }
-            if c == quote {
-                escaped = Some(index);
-            }
-            skip = c == '\\';
-        }
-        let inside = body.get(..end.or(escaped)?)?;
-        self.advance(inside.len().saturating_add(2));
-        Some(inside)
-    }
 }
 
 /// Fills in `${NAME}`, line after line.
@@ -328,6 +258,8 @@ fn expanded(name: &Arc<str>, process: &BTreeMap<String, String>, parsed: &mut Pa
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -402,7 +334,7 @@ mod tests {
     fn a_file_that_doubles_itself_is_stopped() {
         let mut text = "K0=xxxxxxxxxxxxxxxx\n".to_owned();
         for n in 1..60 {
-            text.push_str(&format!("K{n}=${{K{m}}}${{K{m}}}\n", m = n - 1));
+            writeln!(text, "K{n}=${{K{m}}}${{K{m}}}", m = n - 1).unwrap();
         }
         assert!(said(&text).iter().any(|p| p.contains("grows over")));
     }

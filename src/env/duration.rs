@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const EXPECTED: &str = "a duration such as 30, 0.5, 500ms, 5m";
 
 /// The longest duration: ten years; more is a slip of the finger and overflows timers.
-pub const MAX: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+pub const MAX: Duration = Duration::from_hours(3650 * 24);
 
 /// Says why a text is not a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

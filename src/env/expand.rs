@@ -22,19 +22,16 @@ pub fn expand<'v>(
     let (mut out, mut rest) = (String::new(), value);
     while let Some((before, after)) = rest.split_once("${") {
         out.push_str(before);
-        match reference(after) {
-            Some((name, default, tail)) => {
-                match lookup(name).or(default) {
-                    Some(text) => out.push_str(text),
-                    None => missing.push(name.to_owned()),
-                }
-                rest = tail;
+        if let Some((name, default, tail)) = reference(after) {
+            match lookup(name).or(default) {
+                Some(text) => out.push_str(text),
+                None => missing.push(name.to_owned()),
             }
-            None => {
-                // Not a reference: the two characters stay, and another may begin right behind them.
-                out.push_str("${");
-                rest = after;
-            }
+            rest = tail;
+        } else {
+            // Not a reference: the two characters stay, and another may begin right behind them.
+            out.push_str("${");
+            rest = after;
         }
         if out.len() > MAX_VALUE {
             return Err(TooLong);

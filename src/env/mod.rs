@@ -6,9 +6,11 @@
 //! bytes, a map and a function come in. Which keys exist is said by `config` and by the kinds themselves.
 
 pub mod carry;
+mod cursor;
 pub mod dialect;
 pub mod duration;
 pub mod expand;
+mod index;
 pub mod key;
 pub mod problem;
 pub mod reader;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
+use super::index;
 use super::key::{Absent, Key, NUMBER};
 use super::problem::{Place, Problem, Report};
 use super::redactor::{MASK, Redactor};
@@ -146,7 +147,6 @@ impl Scoped<'_> {
     }
 
     /// Gives the value if one is set, whatever the default. `None`: a problem was remembered; `Some(None)`: not set.
-    #[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
     pub fn optional<T>(&self, key: &Key<T>) -> Option<Option<T>> {
         self.value_of(key, &self.full(key.name))
     }
@@ -156,7 +156,7 @@ impl Scoped<'_> {
     pub fn numbered<T>(&self, key: &Key<T>) -> Vec<(u32, Option<T>)> {
         let Some((head, tail)) = key.name.split_once(NUMBER) else { return Vec::new() };
         let head = self.full(head);
-        let number = |key: &str| unknown::number(key.strip_prefix(&head)?.strip_suffix(tail)?);
+        let number = |key: &str| index::number(key.strip_prefix(&head)?.strip_suffix(tail)?);
         let pointer = |key: &str| number(key.strip_suffix("_FILE")?);
         let set: BTreeSet<u32> = self
             .reader
@@ -182,12 +182,18 @@ impl Scoped<'_> {
 
     /// Says where the value in force stands.
     pub fn place<T>(&self, key: &Key<T>) -> Place {
-        self.place_of(&self.full(key.name), key.ambient)
+        self.place_of(key, &self.full(key.name))
     }
 
     /// Remembers that a value does not fit another one; `what` and `hint` are clauses.
     pub fn problem<T>(&self, key: &Key<T>, what: impl Into<String>, hint: impl Into<String>) {
         self.reader.remember(Problem::error(self.place(key), &self.full(key.name), what).hint(hint));
+    }
+
+    /// Does the same for one number of a numbered key.
+    pub fn numbered_problem<T>(&self, key: &Key<T>, k: u32, what: impl Into<String>, hint: impl Into<String>) {
+        let full = self.full(&key.name.replace(NUMBER, &k.to_string()));
+        self.reader.remember(Problem::error(self.place_of(key, &full), &full, what).hint(hint));
     }
 
     /// Remembers something that is odd, and that the agent starts with all the same.
@@ -200,13 +206,17 @@ impl Scoped<'_> {
         format!("{}{name}", self.prefix)
     }
 
-    fn place_of(&self, full: &str, file_first: bool) -> Place {
+    fn place_of<T>(&self, key: &Key<T>, full: &str) -> Place {
         let env = self.reader.env;
-        let pointer = format!("{full}_FILE");
-        let in_process = env.in_process(full).or_else(|| env.in_process(&pointer));
-        let in_file = env.in_file(full).or_else(|| env.in_file(&pointer));
-        let entry = if file_first { in_file.or(in_process) } else { in_process.or(in_file) };
-        entry.map_or(Place::Unset, |entry| env.place(entry.line))
+        let pointer = key.secret.then(|| format!("{full}_FILE"));
+        let by_file = |find: &dyn Fn(&str) -> Option<u32>| pointer.as_deref().and_then(find);
+        let process = env.in_process(full).is_some() || by_file(&|k| env.in_process(k).map(|_| 0)).is_some();
+        let line = env.in_file(full).and_then(|entry| entry.line).or_else(|| by_file(&|k| env.in_file(k)?.line));
+        match line {
+            Some(line) if key.ambient || !process => env.place(Some(line)),
+            _ if process => Place::Environment,
+            _ => Place::Unset,
+        }
     }
 
     #[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
@@ -303,10 +313,10 @@ mod tests {
     fn values_come_from_the_environment_then_the_file_then_the_default() {
         let env = env("INTERVAL=30\nDC3_SSH_PORT=2222\nMAX_INTERVAL=\n", &[("INTERVAL", "5m"), ("DC3_SSH_PORT", "")]);
         let reader = Reader::new(&env, &nothing);
-        assert_eq!(reader.global().get(&INTERVAL), Some(Duration::from_secs(300)));
+        assert_eq!(reader.global().get(&INTERVAL), Some(Duration::from_mins(5)));
         assert_eq!(reader.scoped("DC3").get(&PORT), Some(2222));
         assert_eq!(reader.scoped("DC1").get(&PORT), Some(22));
-        assert_eq!(reader.global().get(&MAX_INTERVAL), Some(Duration::from_secs(300)));
+        assert_eq!(reader.global().get(&MAX_INTERVAL), Some(Duration::from_mins(5)));
         assert!(reader.global().set_by_user(&INTERVAL) && !reader.global().set_by_user(&MAX_INTERVAL));
         assert_eq!(reader.global().optional(&MAX_INTERVAL), Some(None));
     }
@@ -416,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_guard_this_version_lacks_stops_the_start_wherever_it_is_set() {
-        let told = told(&env("WITNESSES=x\n", &[("API_TOKEN_FILE", "/x")]), |_| {});
+        let told = told(&env("WITNESSES=x\nAPI_TOKEN=\n", &[("API_TOKEN_FILE", "/x"), ("WITNESSES", "")]), |_| {});
         assert_eq!(told.len(), 2);
         assert!(told[0].starts_with(".env:1: WITNESSES: this version cannot honour it"), "{told:?}");
         assert!(told[1].starts_with("environment: API_TOKEN_FILE: this version cannot honour it"), "{told:?}");
@@ -435,8 +445,9 @@ mod tests {
 
     #[test]
     fn relations_between_values_are_told_at_the_line_of_the_value() {
-        let env = env("\nMAX_INTERVAL=1\nMAX_INTERVAL=2\n", &[]);
+        let env = env("\nMAX_INTERVAL=1\nMAX_INTERVAL=2\nCOMMAND_4=x\n", &[]);
         let told = told(&env, |reader| {
+            reader.global().numbered_problem(&COMMAND_K, 4, "has no rung 3 below it", "fill the gap");
             reader.global().problem(&MAX_INTERVAL, "is below INTERVAL", "raise it");
             // The same again, from another pair.
             reader.global().problem(&MAX_INTERVAL, "is below INTERVAL", "raise it");
@@ -445,6 +456,7 @@ mod tests {
             told,
             [
                 ".env:3: MAX_INTERVAL: is below INTERVAL; raise it",
+                ".env:4: COMMAND_4: has no rung 3 below it; fill the gap",
                 ".env:3: MAX_INTERVAL: is set again, and this line wins over line 2; remove one of them",
             ]
         );

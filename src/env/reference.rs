@@ -71,7 +71,7 @@ pub fn markdown(groups: &[Group<'_>]) -> String {
             };
             let secret = if key.secret { " Secret; `_FILE` may be added to the name." } else { "" };
             let row = [code(&key.to_string()), absent, code(key.example), format!("{}{secret}", escaped(key.doc))];
-            out.push_str(&format!("| {} |\n", row.join(" | ")));
+            out.extend(["| ", &row.join(" | "), " |\n"]);
         }
     }
     out.trim_start().to_owned()
@@ -98,7 +98,7 @@ fn comment(out: &mut String, text: &str) {
     let mut line = String::new();
     for word in text.split_whitespace() {
         if !line.is_empty() && line.len().saturating_add(word.len()) >= WIDTH {
-            out.push_str(&format!("# {line}\n"));
+            out.extend(["# ", &line, "\n"]);
             line.clear();
         }
         if !line.is_empty() {
@@ -107,7 +107,7 @@ fn comment(out: &mut String, text: &str) {
         line.push_str(word);
     }
     if !line.is_empty() {
-        out.push_str(&format!("# {line}\n"));
+        out.extend(["# ", &line, "\n"]);
     }
 }
 

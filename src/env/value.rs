@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(word("de", &[("en", 1), ("ru", 2)]), Err("expected one of: en, ru".to_owned()));
         assert!(line("a\nb").is_err());
         assert_eq!(
-            duration_in("5m", &(Duration::ZERO..=Duration::from_secs(60))).unwrap_err(),
+            duration_in("5m", &(Duration::ZERO..=Duration::from_mins(1))).unwrap_err(),
             "expected a duration such as 30, 0.5, 500ms, 5m between 0s and 1m"
         );
         assert!(positive_duration("0").is_err());

@@ -14,7 +14,7 @@ const CASES: &str = include_str!("data/dotenv-cases.json");
 fn bytes(case: &Value) -> Vec<u8> {
     match case["input"].as_str() {
         Some(text) => text.as_bytes().to_vec(),
-        None => base64(case["input_base64"].as_str().expect("a case has input or input_base64")),
+        None => base64(case["input_base64"].as_str().unwrap_or_default()),
     }
 }
 
@@ -23,11 +23,11 @@ fn base64(text: &str) -> Vec<u8> {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut out, mut bits, mut width) = (Vec::new(), 0_u32, 0);
     for digit in text.bytes().filter_map(|b| DIGITS.iter().position(|d| *d == b)) {
-        bits = (bits << 6) | u32::try_from(digit).unwrap();
+        bits = (bits << 6) | u32::try_from(digit).unwrap_or_default();
         width += 6;
         if width >= 8 {
             width -= 8;
-            out.push(u8::try_from((bits >> width) & 0xff).unwrap());
+            out.push(u8::try_from((bits >> width) & 0xff).unwrap_or_default());
         }
     }
     out
@@ -146,7 +146,6 @@ fn ten_thousand_pairs_load_without_a_quadratic_search_also_when_every_key_is_unk
         assert_eq!((commands.len() == 10_000, report.is_empty()), (clean, clean));
         // Measured unoptimised at well under a second; a quadratic search takes minutes.
         let took = begun.elapsed();
-        eprintln!("30,000 keys, clean {clean}: {took:?}");
         assert!(took < Duration::from_secs(8), "{took:?}");
     }
 }
