@@ -68,6 +68,21 @@ fn a_dry_run_says_every_step_and_does_none() {
 }
 
 #[test]
+fn on_a_real_system_the_configuration_belongs_to_root_and_the_agents_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = Command::new("sh")
+        .arg(deploy("install.sh"))
+        .args(["--dry-run", "--binary", "/bin/true", "--prefix"])
+        .arg(dir.path())
+        .env_remove("DESTDIR")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("\nchown root:monitor /etc/monitor /etc/monitor/.env\n"), "{}", said(&output));
+    assert_eq!(tree(dir.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn uninstalling_removes_the_program_and_keeps_what_is_the_operators() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();

@@ -34,6 +34,7 @@ const KINDS: &[&str] = &["probe", "remedy", "notify"];
 const BANNED_NAMES: &[&str] =
     &["util", "utils", "common", "helper", "helpers", "manager", "misc", "base", "types", "service"];
 const LONGEST: usize = 330;
+const TESTS: &str = "tests";
 
 #[test]
 fn every_source_file_keeps_the_house_rules() {
@@ -63,9 +64,13 @@ fn floor(module: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
 }
 
-/// What is wrong with one file; `path` is relative to `src/`.
+/// What is wrong with one file; `path` is relative to `src/`. A folder or file named `tests` is held to its name only:
+/// the checker sees to it that such a module is compiled for tests alone.
 fn check(path: &str, text: &str) -> Vec<String> {
     let mut out = Vec::new();
+    if path.trim_end_matches(".rs").split('/').any(|part| part == TESTS) {
+        return out;
+    }
     for part in path.trim_end_matches(".rs").split(['/', '_']) {
         if BANNED_NAMES.contains(&part) {
             out.push(format!("src/{path}: `{part}` says nothing: name the file after the thing it holds"));
@@ -227,6 +232,9 @@ impl<'ast> Visit<'ast> for Scan<'_> {
             self.test_lines += span.end().line - span.start().line + 1;
             return;
         }
+        if module.ident == TESTS {
+            self.complain(module.span(), "`mod tests` without `#[cfg(test)]`: tests are no part of the program");
+        }
         self.depth += 1;
         syn::visit::visit_item_mod(self, module);
         self.depth -= 1;
@@ -349,6 +357,10 @@ fn the_checker_finds_what_it_is_for_and_where() {
         ("probe/http.rs", "// use crate::engine::Handle;\nconst X: &str = \"crate::engine::Handle\";", None),
         ("probe/http.rs", "/// See [`crate::engine::Handle`].\nfn f() {}", None),
         ("probe/http.rs", "#[cfg(test)]\nmod tests { use crate::engine::Handle; }", None),
+        ("probe/http.rs", "mod tests { fn f() {} }", Some((2, "without `#[cfg(test)]`"))),
+        ("probe/http.rs", "mod tests;", Some((2, "without `#[cfg(test)]`"))),
+        ("domain/x.rs", "#[cfg(test)]\nmod tests;", None),
+        ("domain/x/tests/story.rs", "use crate::engine::Handle;", None),
         ("domain/x.rs", "fn f() -> u8 { std::fs::read(\"x\").len() as u8 }", Some((2, "a process, file or socket"))),
         ("env/x.rs", "use std::process::Command;", Some((2, "a process, file or socket"))),
         ("message/x.rs", "use std::{fmt, net::TcpStream};", Some((2, "a process, file or socket"))),

@@ -284,4 +284,18 @@ mod tests {
         let line = written(Format::Text, || tracing::info!(target: "monitor", "{huge}"));
         assert!(line.chars().count() < LONGEST + 100 && line.ends_with("… (cut)\n"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_from_outside_is_one_printable_line_and_valid_json(message in ".{0,60}", value in "\\PC*|\\pC{0,9}") {
+            let text = written(Format::Text, || tracing::warn!(target: "other", value, "{message}"));
+            let body = text.strip_suffix('\n').unwrap();
+            proptest::prop_assert!(!body.contains(|c: char| c.is_control() && c != '\t'), "{:?}", body);
+            let json = written(Format::Json, || tracing::info!(target: "monitor", value, "{message}"));
+            let read: Value = serde_json::from_str(&json).unwrap();
+            proptest::prop_assert_eq!(&read["message"], &message);
+            proptest::prop_assert_eq!(&read["value"], &value);
+            proptest::prop_assert_eq!(json.lines().count(), 1);
+        }
+    }
 }
