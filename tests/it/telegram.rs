@@ -1,6 +1,7 @@
 //! The Telegram channel against a strict stand-in for the Bot API: every answer there is, and what must never leak.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "clippy takes only functions marked as tests for tests; what cannot be prepared must fail the test"
 )]
 
@@ -323,6 +324,43 @@ async fn a_proxy_of_the_settings_is_used() {
     let through = Settings { proxy: Some(proxy.url().into()), ..settings("http://telegram.invalid") };
     deliver(&Telegram::new(through).unwrap(), &out("x")).await.unwrap();
     assert_eq!(proxy.calls()[0].target, format!("http://telegram.invalid/bot{TOKEN}/SendMessage"));
+}
+
+#[tokio::test]
+async fn a_socks_proxy_of_the_settings_is_used() {
+    let (api, proxy) = (BotApi::start().await, TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let url = format!("socks5://{}", proxy.local_addr().unwrap());
+    let through = Settings { proxy: Some(url.into()), ..settings(&api.url()) };
+    let telegram = Telegram::new(through).unwrap();
+    let (message, asked) = (out("x"), std::cell::Cell::new(false));
+    // Ends when the message is taken, or fails at the test's limit.
+    let result = tokio::select! {
+        result = deliver(&telegram, &message) => result,
+        () = socks(&proxy, &asked) => panic!("the proxy ended first"),
+    };
+    result.unwrap();
+    assert_eq!(api.message(1).await.plain, "x");
+    assert!(asked.get(), "the message went around the proxy");
+}
+
+/// Serves one connection as a SOCKS5 proxy without a login (RFC 1928), IPv4 only, and then more of them never.
+async fn socks(listener: &TcpListener, asked: &std::cell::Cell<bool>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (mut client, _) = listener.accept().await.unwrap();
+    let mut greeting = [0; 2];
+    client.read_exact(&mut greeting).await.unwrap();
+    let mut methods = vec![0; usize::from(greeting[1])];
+    client.read_exact(&mut methods).await.unwrap();
+    client.write_all(&[5, 0]).await.unwrap();
+    let mut request = [0; 10];
+    client.read_exact(&mut request).await.unwrap();
+    let [5, 1, 0, 1, a, b, c, d, high, low] = request else { panic!("not CONNECT to IPv4: {request:?}") };
+    let mut server =
+        tokio::net::TcpStream::connect((Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low]))).await.unwrap();
+    asked.set(true);
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    std::future::pending::<()>().await;
 }
 
 #[tokio::test]

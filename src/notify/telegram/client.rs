@@ -178,4 +178,15 @@ mod tests {
             bot(Settings { proxy: Some("socks5://u:p@127.0.0.1:1080".to_owned().into()), ..settings("1:a") }).is_ok()
         );
     }
+
+    #[test]
+    fn our_tls_settings_are_of_the_version_teloxides_client_takes() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let tls = rustls::ClientConfig::builder()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let settings = Settings { tls: Some(tls), ..Settings::new("1:a".to_owned().into(), "1") };
+        // A client that does not know the type refuses to be built.
+        assert!(bot(settings).is_ok());
+    }
 }

@@ -8,6 +8,8 @@
 )]
 
 mod html;
+mod known;
+mod wire;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,12 +17,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use html::Entity;
+
+use known::{bot, full_info, member, short_info};
 
 /// The only token it takes: the seed's own.
 pub const TOKEN: &str = "1234567890:AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P";
@@ -167,46 +170,16 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 
 async fn connection(mut stream: TcpStream, state: Arc<State>) {
     let mut buffer = Vec::new();
-    while let Some((target, body)) = request(&mut stream, &mut buffer).await {
+    while let Some((target, body)) = wire::request(&mut stream, &mut buffer).await {
         match state.answer(&target, &body) {
-            Reply::Json(status, value) => write(&mut stream, status, "application/json", &value.to_string()).await,
-            Reply::Page(status, page) => write(&mut stream, status, "text/html", page).await,
+            Reply::Json(status, value) => {
+                wire::write(&mut stream, status, "application/json", &value.to_string()).await;
+            }
+            Reply::Page(status, page) => wire::write(&mut stream, status, "text/html", page).await,
             Reply::Close => return,
             Reply::Hang => std::future::pending().await,
         }
     }
-}
-
-/// Reads one HTTP/1.1 request: its target and body; `None` at the end of the connection.
-async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, Vec<u8>)> {
-    loop {
-        if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8(buffer[..end].to_vec()).unwrap();
-            let mut lines = head.lines();
-            let target = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
-            let length = lines
-                .filter_map(|line| line.split_once(':'))
-                .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-                .map_or(0, |(_, value)| value.trim().parse().unwrap());
-            let total = end + 4 + length;
-            if buffer.len() >= total {
-                let body = buffer[end + 4..total].to_vec();
-                buffer.drain(..total);
-                return Some((target, body));
-            }
-        }
-        let mut chunk = vec![0; 16 * 1024];
-        match stream.read(&mut chunk).await {
-            Ok(0) | Err(_) => return None,
-            Ok(n) => buffer.extend_from_slice(&chunk[..n]),
-        }
-    }
-}
-
-async fn write(stream: &mut TcpStream, status: u16, kind: &str, body: &str) {
-    let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
-    // The client may be gone; that is its affair.
-    let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
 }
 
 enum Reply {
@@ -337,34 +310,4 @@ impl Inner {
 
 fn chat_id(body: &Value) -> String {
     body["chat_id"].as_str().map_or_else(|| body["chat_id"].to_string(), str::to_owned)
-}
-
-fn bot() -> Value {
-    json!({ "id": 1_234_567_890, "is_bot": true, "first_name": "Watch", "username": "our_watch_bot", "can_join_groups": true,
-            "can_read_all_group_messages": false, "supports_inline_queries": false, "has_main_web_app": false })
-}
-
-fn short_info(chat: &str) -> Value {
-    match chat {
-        PERSON => json!({ "id": 4242, "type": "private", "first_name": "Ann" }),
-        CHANNEL => json!({ "id": -1_009_999, "type": "channel", "title": "News", "username": "our_news" }),
-        id => json!({ "id": id.parse::<i64>().unwrap(), "type": "supergroup", "title": "Duty" }),
-    }
-}
-
-fn full_info(chat: &str) -> Value {
-    let mut info = short_info(chat);
-    let more = json!({ "accent_color_id": 0, "max_reaction_count": 11,
-                       "accepted_gift_types": { "unlimited_gifts": false, "limited_gifts": false, "unique_gifts": false, "premium_subscription": false } });
-    info.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    info
-}
-
-fn member(chat: &str) -> Value {
-    let user = bot();
-    if chat == CHANNEL {
-        json!({ "user": user, "status": "left" })
-    } else {
-        json!({ "user": user, "status": "member" })
-    }
 }
