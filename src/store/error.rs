@@ -20,19 +20,25 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// Written by a newer `monitor`.
-    #[error("the database is of a newer monitor (it has step {step}, unknown here); start that version again, or restore the copy made before it")]
+    #[error(
+        "the database is of a newer monitor (it has step {step}, unknown here); start that version again, or restore the copy made before it"
+    )]
     Newer {
         /// The first migration that this program does not know.
         step: i64,
     },
     /// A migration that was already applied has another text now.
-    #[error("step {step} of the database differs from this program's; the file belongs to another build, start that one")]
+    #[error(
+        "step {step} of the database differs from this program's; the file belongs to another build, start that one"
+    )]
     Foreign {
         /// The migration that differs.
         step: i64,
     },
     /// The file is damaged, or is no database at all.
-    #[error("the database {place} is damaged ({what}); stop monitor, move the file and its -wal and -shm away, start again (history is lost, checks go on), or try `sqlite3 OLD .recover | sqlite3 NEW`")]
+    #[error(
+        "the database {place} is damaged ({what}); stop monitor, move the file and its -wal and -shm away, start again (history is lost, checks go on), or try `sqlite3 OLD .recover | sqlite3 NEW`"
+    )]
     Corrupt {
         /// The file.
         place: String,
@@ -43,7 +49,9 @@ pub enum StoreError {
     #[error("the database could not be brought up to date")]
     Migrate(#[source] Box<sqlx::migrate::MigrateError>),
     /// Locked, full, unreachable or out of memory: the same write may succeed later.
-    #[error("the database cannot be used now; see that its disk has room, that nobody holds a lock on it and that its server answers")]
+    #[error(
+        "the database cannot be used now; see that its disk has room, that nobody holds a lock on it and that its server answers"
+    )]
     Unavailable(#[source] sqlx::Error),
     /// The database refuses this very write and always will.
     #[error("the database refuses this write for good")]
@@ -69,11 +77,16 @@ impl StoreError {
             Kind::Sqlite { .. } => matches!(sqlite_code(&error), Some(18..=20)),
             // Data exception and integrity violation: <https://www.postgresql.org/docs/current/errcodes-appendix.html>;
             // 54000 is a value too large for a row or an index.
-            Kind::Postgres => error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| {
-                code.starts_with("22") || code.starts_with("23") || code.starts_with("54")
-            }),
+            Kind::Postgres => error
+                .as_database_error()
+                .and_then(sqlx::error::DatabaseError::code)
+                .is_some_and(|code| code.starts_with("22") || code.starts_with("23") || code.starts_with("54")),
         };
-        if is_final || matches!(error, sqlx::Error::Encode(_)) { Self::Rejected(error) } else { Self::Unavailable(error) }
+        if is_final || matches!(error, sqlx::Error::Encode(_)) {
+            Self::Rejected(error)
+        } else {
+            Self::Unavailable(error)
+        }
     }
 }
 

@@ -117,12 +117,22 @@ impl Store {
 
     /// Lists runs and refusals, newest first.
     pub async fn actions(&self, filter: &Filter) -> Result<Vec<Action>, StoreError> {
-        self.ask("SELECT * FROM runs", "intended_at", "ended_at IS NULL AND refusal IS NULL AND verdict IS NULL", filter).await
+        self.ask(
+            "SELECT * FROM runs",
+            "intended_at",
+            "ended_at IS NULL AND refusal IS NULL AND verdict IS NULL",
+            filter,
+        )
+        .await
     }
 
     /// Gives the starts of permitted runs since a moment, of one pair or of all, oldest first: what budgets are counted from.
     /// Names that are no pairs are left out.
-    pub async fn last_runs(&self, pair: Option<&PairName>, since: Timestamp) -> Result<Vec<(PairName, Timestamp)>, StoreError> {
+    pub async fn last_runs(
+        &self,
+        pair: Option<&PairName>,
+        since: Timestamp,
+    ) -> Result<Vec<(PairName, Timestamp)>, StoreError> {
         let rows: Result<Vec<(String, i64)>, _> = match pair {
             Some(pair) => {
                 let sql = "SELECT pair, intended_at FROM runs WHERE pair = $1 AND intended_at >= $2 AND refusal IS NULL ORDER BY intended_at, id";

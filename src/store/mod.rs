@@ -4,7 +4,7 @@
 //! PostgreSQL. What is worth writing is decided in `engine`; how a notice is delivered lives in `notify`.
 
 mod apply;
-//AUDIT
+pub mod audit;
 mod error;
 pub mod history;
 mod open;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyPool, ConnectOptions, Executor};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, Executor};
 use url::Url;
 
 use super::{Kind, Store, StoreError};
@@ -33,7 +33,7 @@ impl Store {
     /// Opens `sqlite://PATH` (created with mode 0600) or `postgres://…` and brings its schema up to date.
     ///
     /// # Errors
-    /// Every variant but `Rejected` and `Slow`; each says what to do.
+    /// Every variant but `Rejected`; each says what to do.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let (kind, url) = place(url)?;
@@ -62,8 +62,10 @@ fn place(text: &str) -> Result<(Kind, Url), StoreError> {
         if path.is_empty() || path.starts_with(":memory:") {
             return Err(StoreError::BadUrl("a file is needed, or nothing would survive a restart".to_owned()));
         }
-        let path = std::path::absolute(path).map_err(|source| StoreError::File { path: PathBuf::from(path), source })?;
-        let file = Url::from_file_path(&path).map_err(|()| StoreError::BadUrl("the path cannot be written as a URL".to_owned()))?;
+        let path =
+            std::path::absolute(path).map_err(|source| StoreError::File { path: PathBuf::from(path), source })?;
+        let file = Url::from_file_path(&path)
+            .map_err(|()| StoreError::BadUrl("the path cannot be written as a URL".to_owned()))?;
         let url = format!("sqlite://{}", file.path());
         let url = Url::from_str(&url).map_err(|error| StoreError::BadUrl(error.to_string()))?;
         return Ok((Kind::Sqlite { path }, url));
@@ -71,7 +73,10 @@ fn place(text: &str) -> Result<(Kind, Url), StoreError> {
     let url = Url::from_str(text).map_err(|error| StoreError::BadUrl(error.to_string()))?;
     match url.scheme() {
         "postgres" | "postgresql" => Ok((Kind::Postgres, url)),
-        other => Err(StoreError::BadUrl(format!("`{}` is no kind of database we know", other.chars().take(20).collect::<String>()))),
+        other => Err(StoreError::BadUrl(format!(
+            "`{}` is no kind of database we know",
+            other.chars().take(20).collect::<String>()
+        ))),
     }
 }
 
@@ -81,16 +86,31 @@ fn create(path: &Path) -> Result<(), StoreError> {
     opened.map(drop).map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
-async fn connect(kind: &Kind, options: &AnyConnectOptions, statements: &'static str, most: u32) -> Result<AnyPool, StoreError> {
-    let pool = AnyPoolOptions::new().max_connections(most).acquire_timeout(CONNECT_LIMIT).after_connect(move |connection, _| {
-        Box::pin(async move {
-            for statement in statements.split_inclusive(';') {
-                connection.execute(statement).await?;
-            }
-            Ok(())
-        })
-    });
-    pool.connect_with(options.clone()).await.map_err(|error| StoreError::sort(kind, error))
+async fn connect(
+    kind: &Kind,
+    options: &AnyConnectOptions,
+    statements: &'static str,
+    most: u32,
+) -> Result<AnyPool, StoreError> {
+    let sorted = |error| StoreError::sort(kind, error);
+    // A pool repeats what fails until its time is over and then says only that; one connection made first tells why.
+    let first = async {
+        let mut connection = AnyConnection::connect_with(options).await?;
+        prepare(&mut connection, statements).await?;
+        connection.close().await
+    };
+    let first = tokio::time::timeout(CONNECT_LIMIT, first).await;
+    first.map_err(|_| StoreError::Slow(CONNECT_LIMIT))?.map_err(sorted)?;
+    let pool = AnyPoolOptions::new().max_connections(most).acquire_timeout(CONNECT_LIMIT);
+    let pool = pool.after_connect(move |connection, _| Box::pin(prepare(connection, statements)));
+    pool.connect_with(options.clone()).await.map_err(sorted)
+}
+
+async fn prepare(connection: &mut AnyConnection, statements: &'static str) -> Result<(), sqlx::Error> {
+    for statement in statements.split_inclusive(';') {
+        connection.execute(statement).await?;
+    }
+    Ok(())
 }
 
 async fn examine(path: &Path, kind: &Kind, writer: &AnyPool) -> Result<(), StoreError> {

@@ -36,7 +36,10 @@ impl Store {
             )
             .await?;
         let incidents = self
-            .remove("DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE closed_at < $1 LIMIT $2)", before)
+            .remove(
+                "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE closed_at < $1 LIMIT $2)",
+                before,
+            )
             .await?;
         let done = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE stage = 'delivered' AND done_at < $1 LIMIT $2) \
                     AND stage = 'delivered'";

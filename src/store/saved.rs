@@ -122,7 +122,8 @@ impl Store {
             let read = Uuid::parse_str(&incident).map(|id| Thread { incident: IncidentId(id), channel, message_ref });
             keep(&mut saved.threads, &mut saved.unreadable, "thread", &incident, read);
         }
-        saved.moves = self::rows(pool, "SELECT channel, old_ref, new_ref FROM channel_moves ORDER BY channel, old_ref").await?;
+        saved.moves =
+            self::rows(pool, "SELECT channel, old_ref, new_ref FROM channel_moves ORDER BY channel, old_ref").await?;
         saved.settings = self::rows(pool, "SELECT key, value FROM settings ORDER BY key").await?;
         Ok(saved)
     }

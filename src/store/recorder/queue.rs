@@ -186,8 +186,12 @@ mod tests {
         for n in 0..MOST_PENDING {
             assert!(queue.put(batch(vec![setting(n)])).is_none());
         }
-        let firsts: Vec<bool> = (0..3).filter_map(|n| queue.put(batch(vec![setting(n)])).map(|(_, _, first)| first)).collect();
-        assert_eq!((firsts, queue.health().dropped, queue.health().pending), (vec![true, false, false], 3, MOST_PENDING));
+        let firsts: Vec<bool> =
+            (0..3).filter_map(|n| queue.put(batch(vec![setting(n)])).map(|(_, _, first)| first)).collect();
+        assert_eq!(
+            (firsts, queue.health().dropped, queue.health().pending),
+            (vec![true, false, false], 3, MOST_PENDING)
+        );
     }
 
     #[test]
