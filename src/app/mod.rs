@@ -1,4 +1,23 @@
-//! Floor 7: builds everything in order, stops it in reverse order.
+//! Floor 7: builds everything in order, stops it in reverse order; reads the process environment, listens to signals.
 
-/// The log: format, rotation, redaction at the sink.
+use std::borrow::Cow;
+
+pub mod agent;
+pub mod audit;
+pub mod channels;
+pub mod heartbeat;
+pub mod lock;
 pub mod log;
+pub mod plans;
+pub mod signals;
+pub mod source;
+pub mod systemd;
+
+/// The redactor at the log's sink.
+pub struct LogMask(pub crate::env::Redactor);
+
+impl log::Redact for LogMask {
+    fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.0.mask(text)
+    }
+}

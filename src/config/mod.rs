@@ -1,1 +1,136 @@
-//! Floor 4: all keys become one `Config`.
+//! Floor 4: all keys become one `Config`, or one report of everything that is wrong.
+//!
+//! Each section reads its own keys and lists them for the reference; here the sections are joined and their relations
+//! checked. Reading files and the process environment is the business of `app`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::domain::guard;
+use crate::domain::name::{ServerName, SiteName};
+use crate::env::{Catalogue, Env, Group, KeyInfo, Names, Reader, Redactor, Report};
+use crate::message::Language;
+
+pub mod general;
+pub mod guards;
+pub mod later;
+pub mod log;
+pub mod pace;
+pub mod pairs;
+pub mod server;
+pub mod site;
+pub mod telegram;
+
+pub use general::General;
+pub use pairs::Pair;
+pub use server::Server;
+pub use site::{Place, Site};
+
+/// Everything the agent goes by.
+#[derive(Debug)]
+pub struct Config {
+    /// What belongs to the whole agent.
+    pub general: General,
+    /// Where and how it logs.
+    pub log: log::Log,
+    /// Intervals and attempts that hold where a server has none of its own.
+    pub pace: pace::Pace,
+    /// What the guard goes by.
+    pub guard: guard::Rules,
+    /// How unknown host keys are met.
+    pub host_keys: crate::host::HostKeyPolicy,
+    /// Every mapped server.
+    pub servers: BTreeMap<ServerName, Server>,
+    /// Every mapped site.
+    pub sites: BTreeMap<SiteName, Site>,
+    /// The pairs, in the order of `MAPPINGS`.
+    pub pairs: Vec<Pair>,
+    /// The Telegram channel.
+    pub telegram: telegram::Telegram,
+    /// Masks every secret that was read.
+    pub redactor: Redactor,
+    /// Safer defaults that nobody changed, as key and value in force.
+    pub safer: Vec<(crate::message::SaferDefault, String)>,
+}
+
+impl Config {
+    /// The language of messages and log.
+    pub fn language(&self) -> Language {
+        self.general.language
+    }
+}
+
+/// What the process brings along that configuration may lean on.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The socket of a running ssh-agent.
+    pub ssh_agent: Option<PathBuf>,
+}
+
+/// What came of reading: the configuration unless something is wrong, and all that is to be said about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration; absent when the report holds an error.
+    pub config: Option<Config>,
+    /// Every problem.
+    pub report: Report,
+    /// Masks every secret that was read, also when the rest is broken.
+    pub redactor: Redactor,
+}
+
+/// Reads everything, and gives every problem at once.
+pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surroundings) -> Loaded {
+    let reader = Reader::new(env, read);
+    let global = reader.global();
+    let mappings = pairs::mappings(&global);
+    let names = Names::new(mappings.iter().flatten().map(|pair| (pair.site.as_str(), pair.server.as_str())));
+    let general = general::read(&global);
+    let log = log::read(&global);
+    let pace = pace::read(&global);
+    let guard = guards::read(&global);
+    let host_keys = global.get(&site::SSH_HOST_KEYS);
+    let telegram = telegram::read(&global);
+    let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
+    let safer = guards::safer(&global);
+    let redactor = redactor(&reader);
+    let known: Vec<KeyInfo> = groups().iter().flat_map(|group| group.keys).copied().collect();
+    let report = reader.finish(&Catalogue { known: &known, later: later::KEYS, names: &names });
+    let config = (|| {
+        Some(Config {
+            general: general?,
+            log: log?,
+            pace: pace?,
+            guard: guard?,
+            host_keys: host_keys?,
+            servers: servers?,
+            sites: sites?,
+            pairs: pairs?,
+            telegram: telegram?,
+            redactor: redactor.clone(),
+            safer,
+        })
+    })();
+    Loaded { config: config.filter(|_| !report.is_broken()), report, redactor }
+}
+
+fn redactor(reader: &Reader<'_>) -> Redactor {
+    let secrets = reader.secrets();
+    // A table too large to build can only come from absurd secrets; the shapes of tokens are masked all the same.
+    Redactor::new(secrets.iter().map(String::as_str)).unwrap_or_default()
+}
+
+/// Every key, in the order of the reference.
+pub fn groups() -> &'static [Group<'static>] {
+    const GROUPS: &[Group<'static>] = &[
+        pairs::GROUP,
+        pace::GROUP,
+        server::GROUP,
+        site::GROUP,
+        pairs::LADDER,
+        guards::GROUP,
+        telegram::GROUP,
+        log::GROUP,
+        general::GROUP,
+    ];
+    GROUPS
+}

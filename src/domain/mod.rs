@@ -4,6 +4,8 @@
 //! values. What carries them out lives in `engine`.
 
 pub mod backoff;
+pub mod guard;
+pub mod judge;
 pub mod name;
 pub mod notice;
 pub mod reading;

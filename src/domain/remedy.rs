@@ -93,6 +93,19 @@ pub struct Run {
 impl Run {
     /// Characters of output that travel with a notice.
     pub const MAX_EXCERPT: usize = 600;
+
+    /// The verdict as long as no probe sees the target up.
+    pub fn verdict_unless_up(&self) -> Verdict {
+        match self.status {
+            RunStatus::Executed => Verdict::RanButDown,
+            RunStatus::Failed => Verdict::Failed,
+            RunStatus::Timeout
+            | RunStatus::Unreachable
+            | RunStatus::AuthFailed
+            | RunStatus::HostKeyMismatch
+            | RunStatus::Skipped => Verdict::CouldNotRun,
+        }
+    }
 }
 
 /// The verdict of a remedy. It comes from probes, never from exit 0 alone.

@@ -33,6 +33,10 @@ pub enum Line<'a> {
     CheckUnknown { pair: &'a PairName, url: &'a str, fault: &'a Fault },
     /// A command is about to be sent.
     CommandStart { site: &'a SiteName, attempt: u32, command: &'a str },
+    /// The same command already runs, or waits, on that host: its result is shared.
+    CommandShared { pair: &'a PairName, host: &'a str, command: &'a str },
+    /// Another command runs on that host; this one waits for its turn.
+    CommandWaits { pair: &'a PairName, host: &'a str, command: &'a str },
     /// A command exited 0.
     CommandOk { site: &'a SiteName, attempt: u32 },
     /// A command ended otherwise or never began.

@@ -102,6 +102,8 @@ fn worded(line: &Line<'_>, words: &Catalogue) -> (&'static str, FluentArgs<'stat
         Line::Refused { pair, refusal: why, zone } => {
             ("log-refused", fields([("pair", name(pair)), ("refusal", own(refusal(why, words, zone)))]))
         }
+        Line::CommandShared { pair, host, command } => ("log-command-shared", queued(pair, host, command)),
+        Line::CommandWaits { pair, host, command } => ("log-command-waits", queued(pair, host, command)),
         Line::Interrupted { pair, command } => {
             ("log-interrupted", fields([("pair", name(pair)), ("command", written(command, MAX_COMMAND))]))
         }
@@ -148,6 +150,10 @@ fn safer(what: SaferDefault) -> &'static str {
         SaferDefault::CommandTimeout => "log-safer-command-timeout",
         SaferDefault::CheckTimeout => "log-safer-check-timeout",
     }
+}
+
+fn queued(pair: &PairName, host: &str, command: &str) -> FluentArgs<'static> {
+    fields([("pair", name(pair)), ("host", word(host)), ("command", written(command, MAX_COMMAND))])
 }
 
 fn faulted(pair: &PairName, url: &str, fault: &Fault, words: &Catalogue) -> FluentArgs<'static> {

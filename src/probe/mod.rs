@@ -83,8 +83,8 @@ impl Target {
         }
     }
 
-    /// Joins what is shown to people and what looks; for kinds.
-    pub(crate) fn new(shown: &str, probe: impl Probe + 'static) -> Self {
+    /// Joins what is shown to people and what looks; for kinds, and for tests that bring a probe of their own.
+    pub fn new(shown: &str, probe: impl Probe + 'static) -> Self {
         Self { shown: shown.into(), probe: Box::new(probe) }
     }
 

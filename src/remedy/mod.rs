@@ -1,1 +1,60 @@
 //! Floor 3: what is run to heal a pair, one file per kind.
+//!
+//! A remedy says *what* is run; *where* it runs is a `host`. Whether it may run is the guard's business, whether it
+//! healed is the probe's.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::domain::name::PairName;
+use crate::domain::remedy::{IncidentId, Run, RunId};
+use crate::host::Captured;
+
+pub mod command;
+
+/// Every kind, in the order the reference lists them.
+pub const KINDS: &[&str] = &[command::KIND];
+
+/// One order to run a remedy.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The pair it is run for.
+    pub pair: PairName,
+    /// The incident, unless a person ordered it for a pair that is up.
+    pub incident: Option<IncidentId>,
+    /// The run.
+    pub run: RunId,
+    /// Which `down` check of the incident this is, from 1; 0 when a person ordered it.
+    pub attempt: u32,
+    /// Which rung of the ladder, from 1.
+    pub rung: u32,
+    /// The time it has.
+    pub limit: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// How it ended.
+    pub run: Run,
+    /// What it printed.
+    pub output: Captured,
+}
+
+/// Something that can be run to heal a pair.
+pub trait Remedy: Send + Sync {
+    /// The machine it runs on, as `dc_host` in the records.
+    fn host(&self) -> &str;
+
+    /// What exclusivity goes by: remedies of one lane never run at once.
+    fn lane(&self) -> &str {
+        self.host()
+    }
+
+    /// Gets ready in the background, because a check is about to say `down`. Returns at once.
+    fn warm(&self) {}
+
+    /// Runs it once, within `call.limit`. Every fault is part of [`Done`].
+    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Done>;
+}

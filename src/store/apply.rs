@@ -72,7 +72,7 @@ fn statement(write: &Write) -> Result<Option<Statement>, sqlx::Error> {
         Write::IncidentClosed { id, at, closing } => {
             let by = match closing {
                 Closing::Healed { by } => Some(by.to_string()),
-                Closing::Recovered => None,
+                Closing::Recovered | Closing::Retired => None,
             };
             sqlx::query("UPDATE incidents SET closed_at = $2, verdict = $3, healed_by = $4 WHERE id = $1")
                 .bind(id.to_string())
@@ -89,6 +89,7 @@ fn statement(write: &Write) -> Result<Option<Statement>, sqlx::Error> {
             .bind(at.as_millisecond()),
         // Written by `states`.
         Write::PairState { .. } => return Ok(None),
+        Write::PairForgotten { pair } => sqlx::query("DELETE FROM pair_states WHERE pair = $1").bind(pair.to_string()),
         Write::NoticeQueued { notice, channel } => sqlx::query(
             "INSERT INTO outbox (id, channel, pair, incident, queued_at, notice, stage, tries) \
              VALUES ($1, $2, $3, $4, $5, $6, 'waiting', 0) ON CONFLICT DO NOTHING",
@@ -193,6 +194,7 @@ impl Closing {
         match self {
             Self::Healed { .. } => "healed",
             Self::Recovered => "recovered",
+            Self::Retired => "retired",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Questions about the past: for the command line, the API and the per-pair budget after a restart.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, FromRow, Row};
 
@@ -13,7 +13,8 @@ use crate::domain::name::PairName;
 pub const MOST: u32 = 1000;
 
 /// Which rows are wanted, newest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Filter {
     /// Not older than this.
     pub since: Option<Timestamp>,
@@ -26,7 +27,7 @@ pub struct Filter {
 }
 
 /// One incident.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// Its id.
     pub id: String,
@@ -47,7 +48,7 @@ pub struct Incident {
 }
 
 /// One run of a remedy, or one refusal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
     /// Its id.
     pub id: String,
@@ -133,16 +134,15 @@ impl Store {
         pair: Option<&PairName>,
         since: Timestamp,
     ) -> Result<Vec<(PairName, Timestamp)>, StoreError> {
-        let rows: Result<Vec<(String, i64)>, _> = match pair {
-            Some(pair) => {
-                let sql = "SELECT pair, intended_at FROM runs WHERE pair = $1 AND intended_at >= $2 AND refusal IS NULL ORDER BY intended_at, id";
-                let query = sqlx::query_as(sql).bind(pair.to_string()).bind(since.as_millisecond());
-                query.fetch_all(&self.readers).await
-            }
-            None => {
-                let sql = "SELECT pair, intended_at FROM runs WHERE intended_at >= $1 AND refusal IS NULL ORDER BY intended_at, id";
-                sqlx::query_as(sql).bind(since.as_millisecond()).fetch_all(&self.readers).await
-            }
+        let rows: Result<Vec<(String, i64)>, _> = if let Some(pair) = pair {
+            let sql = "SELECT pair, intended_at FROM runs \
+                       WHERE pair = $1 AND intended_at >= $2 AND refusal IS NULL ORDER BY intended_at, id";
+            let query = sqlx::query_as(sql).bind(pair.to_string()).bind(since.as_millisecond());
+            query.fetch_all(&self.readers).await
+        } else {
+            let sql = "SELECT pair, intended_at FROM runs \
+                       WHERE intended_at >= $1 AND refusal IS NULL ORDER BY intended_at, id";
+            sqlx::query_as(sql).bind(since.as_millisecond()).fetch_all(&self.readers).await
         };
         let rows = rows.map_err(|error| self.sort(error))?;
         Ok(rows.into_iter().filter_map(|(pair, at)| Some((pair.parse().ok()?, time(at)))).collect())

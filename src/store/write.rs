@@ -62,6 +62,11 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// A pair is watched no more: its saved state goes, its history stays.
+    PairForgotten {
+        /// Whose.
+        pair: PairName,
+    },
     /// A notice waits for one channel.
     NoticeQueued {
         /// The notice.
@@ -141,6 +146,8 @@ pub enum Closing {
     },
     /// It came back without a command of ours to thank.
     Recovered,
+    /// The pair is watched no more.
+    Retired,
 }
 
 /// A command that is wanted for a pair.

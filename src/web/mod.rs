@@ -1,1 +1,49 @@
-//! Floor 6: the HTTP API, on the control socket.
+//! Floor 6: the HTTP API. Today it is served on the control socket; it touches the engine only through its `Handle`.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::engine::delivery::ChannelHealth;
+use crate::engine::handle::{Handle, Reloaded};
+use crate::store::{Recorder, Store};
+
+pub mod api;
+mod problem;
+
+pub use problem::Problem;
+
+/// Reads the configuration again and swaps it in; on mistakes the old one stays and the report says why.
+pub type Reload = Arc<dyn Fn() -> BoxFuture<'static, Result<Reloaded, String>> + Send + Sync>;
+
+/// What the API stands on.
+#[derive(Clone)]
+pub struct State {
+    /// The door to the engine.
+    pub engine: Handle,
+    /// What is recorded.
+    pub store: Store,
+    /// How every channel fares.
+    pub channels: Vec<watch::Receiver<ChannelHealth>>,
+    /// How the store fares.
+    pub recorder: Recorder,
+    /// Reads the configuration again.
+    pub reload: Reload,
+}
+
+/// Builds the API.
+pub fn router(state: State) -> Router {
+    Router::new().nest("/api", api::routes()).fallback(problem::no_such_path).with_state(state)
+}
+
+/// Serves the API on `listener` until `stop` is done.
+pub async fn serve<L>(listener: L, state: State, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()>
+where
+    L: axum::serve::Listener,
+    L::Addr: std::fmt::Debug,
+{
+    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await
+}

@@ -50,6 +50,11 @@ pub struct CommandRecord {
 }
 
 impl CommandRecord {
+    /// True when it tells of a command that was not permitted.
+    pub fn is_refusal(&self) -> bool {
+        self.status == RunStatus::Skipped
+    }
+
     /// Writes it as one line of JSON.
     pub fn to_line(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)

@@ -1,0 +1,346 @@
+//! The agent: everything built in order, run until it is told to stop, and taken down in reverse order.
+
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::future::BoxFuture;
+use jiff::tz::TimeZone;
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::domain::judge::State;
+use crate::engine::clock::Clock;
+use crate::engine::delivery::{self, Delivery};
+use crate::engine::handle::{Handle, Reloaded};
+use crate::engine::ledger::{Journal, Ledger, Outlet};
+use crate::engine::narrate::{Narrator, Voice};
+use crate::engine::{self, Engine};
+use crate::env::Redactor;
+use crate::fetch::{self, Roots};
+use crate::message::Line;
+use crate::probe::wire::Kit;
+use crate::store::{Recorder, Store, Write};
+use crate::web;
+
+use super::audit::{self, Audit};
+use super::channels;
+use super::log::LogGuard;
+use super::plans::{self, Hosts};
+use super::source::Source;
+use super::{heartbeat, systemd};
+
+/// The control socket's name in `STATE_DIR`.
+pub const SOCKET: &str = "monitor.sock";
+
+/// What an agent is built from.
+pub struct Parts {
+    /// What it goes by.
+    pub config: Config,
+    /// Where the configuration is read from again.
+    pub source: Source,
+    /// Its log, when it is to be changed at a reload.
+    pub log: Option<Arc<LogGuard>>,
+    /// The reader's time zone.
+    pub zone: TimeZone,
+}
+
+/// Runs an agent until `stop`; every error names what could not be built.
+pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mpsc::Receiver<()>) -> anyhow::Result<()> {
+    let Parts { config, source, log, zone } = parts;
+    fetch::install_crypto_provider();
+    plans::raise_descriptor_limit();
+    let clock = Clock::System;
+    let narrator = Arc::new(Narrator::new(voice(&config, &zone)));
+    introduce(&config, &narrator);
+
+    let store = Store::open(config.general.database_url.expose()).await.context("the store cannot be opened")?;
+    let saved = store.load().await.context("the store cannot be read")?;
+    for what in &saved.unreadable {
+        tracing::error!("the store holds something this version cannot read, it is left as it is: {what}");
+    }
+    let since = clock.now() - jiff::SignedDuration::try_from(config.guard.budget.window).unwrap_or_default();
+    let runs = store.last_runs(None, since).await.context("the store cannot be read")?;
+
+    // Written to last, stopped last.
+    let mut records = JoinSet::new();
+    let records_stop = CancellationToken::new();
+    let (recorder, writing) = Recorder::new(store.clone());
+    records.spawn({
+        let stop = records_stop.clone();
+        async move {
+            let _lost = writing.run(stop).await;
+        }
+    });
+    let journal: Arc<dyn Journal> = Arc::new(RecorderJournal(recorder.clone()));
+    let Audit { sink, work } = audit::open(&config.general.state_dir, &journal, &saved.settings)?;
+    records.spawn(work);
+
+    let redactor = Arc::new(RwLock::new(config.redactor.clone()));
+    let roots = Roots::load(None).context("no certificate authorities")?;
+    let kit = Arc::new(Kit::new(&roots));
+    let hosts = Arc::new(RwLock::new(Arc::new(Hosts::new(&config, None))));
+
+    let mut deliveries = JoinSet::new();
+    let deliveries_stop = CancellationToken::new();
+    let (mut outlets, mut views) = (Vec::new(), Vec::new());
+    for channel in channels::build(&config, &roots, &saved.moves)? {
+        let name = channel.channel.name().to_owned();
+        let mine = |other: &str| other == name;
+        let pending = saved.outbox.iter().filter(|row| mine(&row.channel)).map(|row| row.notice.clone()).collect();
+        let threads = saved.threads.iter().filter(|row| mine(&row.channel));
+        let threads = threads.map(|row| (row.incident, row.message_ref.clone())).collect();
+        let (delivery, notices, health) = Delivery::new(delivery::Parts {
+            channel: channel.channel,
+            name: name.clone(),
+            address: channel.address,
+            pending,
+            threads,
+            journal: journal.clone(),
+            narrator: narrator.clone(),
+            clock,
+        });
+        deliveries.spawn(delivery.run(deliveries_stop.clone()));
+        outlets.push(Outlet { channel: name, notices });
+        views.push(health);
+    }
+
+    let ledger = Ledger { journal, audit: sink, outlets, mask: mask(&redactor), zone: zone.clone() };
+    let saved = engine::Saved { states: states(&saved.states), runs };
+    let built = plans::plans(&config, &*current(&hosts), &kit);
+    let (engine, handle, pulse) =
+        Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved });
+
+    let reloader = Arc::new(Reloader {
+        source,
+        log,
+        zone,
+        narrator: narrator.clone(),
+        redactor,
+        kit,
+        hosts: hosts.clone(),
+        engine: handle.clone(),
+        fixed: Fixed::of(&config),
+    });
+    let mut around = JoinSet::new();
+    let around_stop = CancellationToken::new();
+    let listener = listen(&config.general.state_dir)?;
+    let reload: web::Reload = {
+        let reloader = reloader.clone();
+        Arc::new(move || -> BoxFuture<'static, _> { Box::pin(reloader.clone().reload()) })
+    };
+    let state = web::State { engine: handle, store: store.clone(), channels: views, recorder, reload };
+    let served = web::serve(listener, state, around_stop.clone().cancelled_owned());
+    around.spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!("the control socket stopped: {error}");
+        }
+    });
+    around.spawn(systemd::watchdog(pulse.clone(), around_stop.clone()));
+    if let Some(url) = config.general.heartbeat.clone() {
+        let client = fetch::client(&roots, Duration::from_secs(10)).context("no client for HEARTBEAT_URL")?;
+        around.spawn(heartbeat::run(client, url, pulse, around_stop.clone()));
+    }
+    around.spawn(reloader.on_hangup(hangup, around_stop.clone()));
+    systemd::ready();
+
+    engine.run(stop).await;
+
+    // What starts things stops first, what records and tells them last.
+    systemd::stopping();
+    around_stop.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(2), async { while around.join_next().await.is_some() {} }).await;
+    around.shutdown().await;
+    current(&hosts).close().await;
+    deliveries_stop.cancel();
+    while deliveries.join_next().await.is_some() {}
+    records_stop.cancel();
+    while records.join_next().await.is_some() {}
+    store.close().await;
+    let _ = std::fs::remove_file(config.general.state_dir.join(SOCKET));
+    narrator.info(&Line::Stopped);
+    Ok(())
+}
+
+/// The first lines of a run: what is watched, by what rules, and what keeps us safe.
+fn introduce(config: &Config, narrator: &Narrator) {
+    let pace = config.pace;
+    narrator.info(&Line::Started { interval: pace.interval });
+    let pairs: Vec<_> = config.pairs.iter().map(|pair| pair.name.clone()).collect();
+    narrator.info(&Line::Watching { pairs: &pairs });
+    narrator.info(&Line::Limits {
+        factor: pace.factor,
+        max_interval: pace.max,
+        attempts: pace.attempts,
+        retry_delay: pace.retry_delay,
+    });
+    for (what, value) in &config.safer {
+        narrator.info(&Line::SaferDefault { what: *what, value });
+    }
+    if config.guard.dry_run {
+        narrator.warn(&Line::DryRun);
+    }
+}
+
+fn voice(config: &Config, zone: &TimeZone) -> Voice {
+    Voice { language: config.language(), successes: config.log.successes, zone: zone.clone() }
+}
+
+fn states(saved: &[(crate::domain::name::PairName, String)]) -> HashMap<crate::domain::name::PairName, State> {
+    let read = |(pair, json): &(crate::domain::name::PairName, String)| match serde_json::from_str(json) {
+        Ok(state) => Some((pair.clone(), state)),
+        Err(error) => {
+            tracing::error!(%pair, "the saved state of {pair} cannot be read, it begins anew: {error}");
+            None
+        }
+    };
+    saved.iter().filter_map(read).collect()
+}
+
+fn mask(redactor: &Arc<RwLock<Redactor>>) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
+    let redactor = redactor.clone();
+    Arc::new(move |text| current(&redactor).mask(text).into_owned())
+}
+
+fn current<T: Clone>(shared: &Arc<RwLock<T>>) -> T {
+    shared.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+}
+
+fn swap<T>(shared: &RwLock<T>, value: T) -> T {
+    std::mem::replace(&mut *shared.write().unwrap_or_else(std::sync::PoisonError::into_inner), value)
+}
+
+/// Opens the control socket for this user alone. The lock on `STATE_DIR` is ours, so what lies there is stale.
+fn listen(state_dir: &Path) -> anyhow::Result<UnixListener> {
+    let path = state_dir.join(SOCKET);
+    let _ = std::fs::remove_file(&path);
+    // Made under another name and moved once only we can open it: there is no moment in which others could.
+    let making = state_dir.join(format!("{SOCKET}.{}", std::process::id()));
+    let _ = std::fs::remove_file(&making);
+    let opened = (|| {
+        let listener = UnixListener::bind(&making)?;
+        std::fs::set_permissions(&making, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&making, &path)?;
+        Ok::<_, std::io::Error>(listener)
+    })();
+    opened.with_context(|| {
+        format!("the control socket {} cannot be opened; choose a shorter or another STATE_DIR", path.display())
+    })
+}
+
+/// The recorder as the engine's journal.
+struct RecorderJournal(Recorder);
+
+impl Journal for RecorderJournal {
+    fn record(&self, writes: Vec<Write>) {
+        self.0.record(writes);
+    }
+
+    fn recorded(&self, writes: Vec<Write>, within: Duration) -> BoxFuture<'static, bool> {
+        let recorder = self.0.clone();
+        Box::pin(async move {
+            match recorder.recorded(writes, within).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::error!("not on disk: {error}");
+                    false
+                }
+            }
+        })
+    }
+}
+
+/// What cannot be swapped while we run.
+#[derive(Debug, Clone, PartialEq)]
+struct Fixed {
+    general: crate::config::General,
+    telegram: crate::config::telegram::Telegram,
+    log_file: std::path::PathBuf,
+    log_json: bool,
+    rotation: (f64, u32),
+}
+
+impl Fixed {
+    fn of(config: &Config) -> Self {
+        let mut general = config.general.clone();
+        // The language is swapped with the voice.
+        general.language = crate::message::Language::En;
+        Self {
+            general,
+            telegram: config.telegram.clone(),
+            log_file: config.log.file.clone(),
+            log_json: config.log.json,
+            rotation: (config.log.max_size_mb, config.log.backups),
+        }
+    }
+}
+
+/// Reads the configuration again: parses and checks it whole, then swaps; on any mistake the old one stays.
+struct Reloader {
+    source: Source,
+    log: Option<Arc<LogGuard>>,
+    zone: TimeZone,
+    narrator: Arc<Narrator>,
+    redactor: Arc<RwLock<Redactor>>,
+    kit: Arc<Kit>,
+    hosts: Arc<RwLock<Arc<Hosts>>>,
+    engine: Handle,
+    fixed: Fixed,
+}
+
+impl Reloader {
+    async fn on_hangup(self: Arc<Self>, mut hangup: tokio::sync::mpsc::Receiver<()>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                asked = hangup.recv() => {
+                    if asked.is_none() {
+                        return;
+                    }
+                    // What went wrong is in the log.
+                    let _ = self.clone().reload().await;
+                }
+            }
+        }
+    }
+
+    async fn reload(self: Arc<Self>) -> Result<Reloaded, String> {
+        systemd::reloading();
+        let outcome = self.try_reload().await;
+        if let Err(problems) = &outcome {
+            self.narrator.error(&Line::ReloadRefused { problems });
+        }
+        systemd::ready();
+        outcome
+    }
+
+    async fn try_reload(&self) -> Result<Reloaded, String> {
+        let loaded = self.source.load().map_err(|error| error.to_string())?;
+        let Some(config) = loaded.config else { return Err(loaded.report.to_string()) };
+        if let Some(log) = &self.log {
+            log.set_redactor(Arc::new(super::LogMask(config.redactor.clone())));
+            log.set_level(&config.log.level).map_err(|error| error.to_string())?;
+        }
+        swap(&self.redactor, config.redactor.clone());
+        if Fixed::of(&config) != self.fixed {
+            tracing::warn!(
+                "STATE_DIR, DATABASE_URL, HEARTBEAT_URL, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and LOG_BACKUP_COUNT \
+                 are read at start only: restart the agent to use their new values"
+            );
+        }
+        let hosts = Arc::new(Hosts::new(&config, Some(&*current(&self.hosts))));
+        let plans = plans::plans(&config, &hosts, &self.kit);
+        let pairs = plans.pairs.len();
+        let reloaded = self.engine.reload(plans).await.map_err(|error| error.to_string())?;
+        self.narrator.set_voice(voice(&config, &self.zone));
+        // A host that is gone closes its sessions when the last command that runs there has ended.
+        swap(&self.hosts, hosts);
+        self.narrator.info(&Line::Reloaded { pairs });
+        Ok(reloaded)
+    }
+}

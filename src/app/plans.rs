@@ -1,0 +1,151 @@
+//! `Config` becomes what the engine is given: hosts, targets, ladders.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::site::Ssh;
+use crate::config::{Config, Place, Site};
+use crate::domain::backoff::Backoff;
+use crate::domain::name::SiteName;
+use crate::engine::plan::{CheckRules, Plan, Plans, Rung, VerifyRules};
+use crate::host::{Host, HostKeyPolicy, LocalHost, SshHost, SshSite};
+use crate::probe::wire::Kit;
+use crate::remedy::command::Command;
+
+/// Attempts under way at once, over all pairs. Each holds one socket.
+const ATTEMPTS_AT_ONCE: usize = 2048;
+
+/// Descriptors that are left to everything but probes.
+const SPARE_DESCRIPTORS: usize = 256;
+
+/// Where the commands of every site run, and what they are called.
+pub struct Hosts {
+    sites: BTreeMap<SiteName, (Site, Arc<Host>)>,
+    host_keys: HostKeyPolicy,
+}
+
+impl Hosts {
+    /// Builds a host for every site; nothing is connected yet. A site that did not change keeps its host, and with it
+    /// its open sessions.
+    pub fn new(config: &Config, before: Option<&Self>) -> Self {
+        let known_hosts = config.general.state_dir.join("known_hosts");
+        let before = before.filter(|before| before.host_keys == config.host_keys);
+        let kept = |name, site| before?.sites.get(name).filter(|(old, _)| old == site).map(|(_, host)| host.clone());
+        let sites = config
+            .sites
+            .iter()
+            .map(|(name, site)| {
+                let host = kept(name, site).unwrap_or_else(|| {
+                    Arc::new(match &site.place {
+                        Place::Local => Host::Local(LocalHost::default()),
+                        Place::Ssh(ssh) => Host::Ssh(SshHost::new(ssh_site(name, ssh, config, &known_hosts))),
+                    })
+                });
+                (name.clone(), (site.clone(), host))
+            })
+            .collect();
+        Self { sites, host_keys: config.host_keys }
+    }
+
+    /// The host of one site.
+    pub fn get(&self, site: &SiteName) -> Option<&Arc<Host>> {
+        self.sites.get(site).map(|(_, host)| host)
+    }
+
+    /// Every site and its host.
+    pub fn iter(&self) -> impl Iterator<Item = (&SiteName, &Arc<Host>)> {
+        self.sites.iter().map(|(name, (_, host))| (name, host))
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        futures_util::future::join_all(self.iter().map(|(_, host)| host.close())).await;
+    }
+}
+
+fn ssh_site(name: &SiteName, ssh: &Ssh, config: &Config, known_hosts: &Path) -> SshSite {
+    let secret = |secret: &crate::env::Secret| secret.expose().to_owned().into();
+    SshSite {
+        name: name.to_string(),
+        host: ssh.host.clone(),
+        port: ssh.port,
+        username: ssh.username.clone(),
+        password: ssh.password.as_ref().map(secret),
+        key_path: ssh.key_path.clone(),
+        key_passphrase: ssh.key_passphrase.as_ref().map(secret),
+        agent: ssh.agent.clone(),
+        host_key_pin: ssh.pin.clone(),
+        jump: ssh.jump.clone(),
+        host_keys: config.host_keys,
+        known_hosts: known_hosts.to_owned(),
+    }
+}
+
+/// Builds what the engine is given.
+pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>) -> Plans {
+    let mut ladders: HashMap<(SiteName, Vec<String>), Arc<[Rung]>> = HashMap::new();
+    let pairs = config
+        .pairs
+        .iter()
+        .filter_map(|pair| {
+            let server = config.servers.get(&pair.name.server)?;
+            let host = hosts.get(&pair.name.site)?;
+            let rung = |command: &String| {
+                let (name, lane) = called(config, &pair.name.site);
+                Rung {
+                    command: command.as_str().into(),
+                    site: pair.name.site.clone(),
+                    remedy: Arc::new(Command::new(host.clone(), name, lane, command.clone())),
+                    limit: pair.timeout,
+                    verify: VerifyRules { window: pair.verify_window, interval: pair.verify_interval },
+                }
+            };
+            let build = || pair.commands.iter().map(rung).collect::<Arc<[Rung]>>();
+            // Pairs of one site mostly share one ladder; ten thousand copies of it would be megabytes.
+            let same_limits = |ladder: &Arc<[Rung]>| ladder.iter().all(|rung| rung.limit == pair.timeout);
+            let key = (pair.name.site.clone(), pair.commands.clone());
+            let ladder = match ladders.get(&key).filter(|ladder| same_limits(ladder)) {
+                Some(ladder) => ladder.clone(),
+                None => ladders.entry(key).insert_entry(build()).get().clone(),
+            };
+            let pace = config.pace;
+            Some(Arc::new(Plan {
+                pair: pair.name.clone(),
+                target: server.target.clone(),
+                kit: kit.clone(),
+                check: CheckRules {
+                    attempts: server.attempts.unwrap_or(pace.attempts),
+                    retry_delay: pace.retry_delay,
+                    timeout: server.timeout.unwrap_or(pace.timeout),
+                },
+                backoff: Backoff::new(server.interval.unwrap_or(pace.interval), pace.factor, pace.max),
+                ladder,
+            }))
+        })
+        .collect();
+    Plans { pairs, guard: config.guard, attempts_at_once: attempts_at_once() }
+}
+
+/// A site's host as records call it, and the address that exclusivity goes by.
+fn called(config: &Config, site: &SiteName) -> (String, String) {
+    match config.sites.get(site).map(|site| &site.place) {
+        Some(Place::Ssh(ssh)) => (ssh.host.clone(), format!("{}:{}", ssh.host, ssh.port)),
+        Some(Place::Local) | None => ("localhost".to_owned(), "localhost".to_owned()),
+    }
+}
+
+/// As many as the process may have descriptors for.
+fn attempts_at_once() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let descriptors = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    ATTEMPTS_AT_ONCE.min(descriptors.saturating_sub(SPARE_DESCRIPTORS).max(16))
+}
+
+/// Raises the limit on descriptors to what the system allows.
+pub fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, the old limit stays and fewer attempts are made at once.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}

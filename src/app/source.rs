@@ -1,0 +1,91 @@
+//! Where the configuration comes from: the one place that reads the process environment and `.env`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::{self, Loaded, Surroundings};
+use crate::env::{Env, Problem};
+
+/// Where to look for the configuration, again at each reload.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file; absent when there is none, then the process environment has to say everything.
+    pub file: Option<PathBuf>,
+    /// The file's name as people know it.
+    pub name: String,
+    /// The process environment at the start.
+    process: BTreeMap<String, String>,
+}
+
+/// The file that was named cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {name}: {source}; {hint}")]
+pub struct Unreadable {
+    name: String,
+    source: io::Error,
+    hint: &'static str,
+}
+
+impl Source {
+    /// Looks for the file: the one that was named, else `./.env`, else `.env` beside the binary.
+    #[expect(clippy::disallowed_methods, reason = "app reads the process environment, once")]
+    pub fn find(named: Option<&Path>) -> Self {
+        let process = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let beside = || std::env::current_exe().ok().and_then(|exe| exe.parent().map(|dir| dir.join(".env")));
+        let file = named
+            .map(Path::to_owned)
+            .or_else(|| Some(PathBuf::from(".env")).filter(|file| file.exists()))
+            .or_else(|| beside().filter(|file| file.exists()));
+        let name = file.as_ref().map_or_else(|| ".env".to_owned(), |file| file.display().to_string());
+        Self { file, name, process }
+    }
+
+    /// Takes a text as the file, and nothing from the process environment; for the demo and for tests.
+    pub fn of_file(file: PathBuf) -> Self {
+        Self { name: file.display().to_string(), file: Some(file), process: BTreeMap::new() }
+    }
+
+    /// Reads everything.
+    pub fn load(&self) -> Result<Loaded, Unreadable> {
+        let env = match &self.file {
+            Some(file) => Env::new(&self.name, &self.bytes(file)?, self.process.clone()),
+            None => Env::without_file(self.process.clone()),
+        };
+        let around =
+            Surroundings { ssh_agent: self.process.get("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(Into::into) };
+        Ok(config::load(&env, &|path| std::fs::read_to_string(path), &around))
+    }
+
+    /// `STATE_DIR` as far as it can be read; a configuration that is broken elsewhere does not hide it.
+    pub fn state_dir(&self) -> PathBuf {
+        let bytes = self.file.as_ref().and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
+        let env = Env::new(&self.name, &bytes, self.process.clone());
+        config::general::state_dir(&env)
+    }
+
+    fn bytes(&self, file: &Path) -> Result<Vec<u8>, Unreadable> {
+        std::fs::read(file).map_err(|source| {
+            let hint = match source.kind() {
+                io::ErrorKind::NotFound => "check the path, or make one with `monitor init`",
+                io::ErrorKind::PermissionDenied => "let this user read it, for example with chown",
+                _ => "give --env-file a file that can be read",
+            };
+            Unreadable { name: self.name.clone(), source, hint }
+        })
+    }
+
+    /// Says when others can read the file with the secrets.
+    pub fn readable_by_others(&self) -> Option<Problem> {
+        let file = self.file.as_ref()?;
+        let mode = std::fs::metadata(file).ok()?.permissions().mode();
+        let place = crate::env::Place::File { name: self.name.as_str().into(), line: None };
+        (mode & 0o077 != 0).then(|| {
+            let what = format!("others on this machine can read the secrets in it (mode {:o})", mode & 0o777);
+            Problem::warning(place, "", what).hint(format!("chmod 600 {}", self.name))
+        })
+    }
+}

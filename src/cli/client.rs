@@ -1,0 +1,102 @@
+//! Talks to a running agent over its control socket.
+
+use std::path::{Path, PathBuf};
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::app::agent::SOCKET;
+use crate::app::source::Source;
+use crate::web::Problem;
+
+/// Bytes of one answer; ten thousand pairs fit.
+const MOST: usize = 32 * 1024 * 1024;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// Nobody listens.
+    #[error("no agent answers on {}: {source}; start one with `monitor run`, or check STATE_DIR", path.display())]
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The agent said no.
+    #[error("{}", .0.detail)]
+    Refused(Problem),
+    /// The agent said something else.
+    #[error("the agent's answer cannot be read: {0}; is it of another version?")]
+    Strange(String),
+}
+
+/// A way to the agent of one `STATE_DIR`.
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// Finds the socket from the configuration; a broken configuration does not hide a running agent.
+    pub fn find(source: &Source) -> Self {
+        let state_dir = source.state_dir();
+        Self { socket: state_dir.join(SOCKET) }
+    }
+
+    /// Talks to this socket.
+    pub fn new(state_dir: &Path) -> Self {
+        Self { socket: state_dir.join(SOCKET) }
+    }
+
+    /// Asks with GET.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, NoAnswer> {
+        self.ask("GET", path).await
+    }
+
+    /// Asks with POST.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, NoAnswer> {
+        self.ask("POST", path).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: &str, path: &str) -> Result<T, NoAnswer> {
+        let strange = |error: &dyn std::error::Error| NoAnswer::Strange(error.to_string());
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|source| NoAnswer::NotRunning { path: self.socket.clone(), source })?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| strange(&error))?;
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "monitor")
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| strange(&error))?;
+        let talk = async {
+            let response = sender.send_request(request).await.map_err(|error| strange(&error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MOST).collect().await;
+            let body = body.map_err(|error| NoAnswer::Strange(error.to_string()))?.to_bytes();
+            Ok((status, body))
+        };
+        let (status, body) = tokio::select! {
+            answer = talk => answer?,
+            Err(error) = connection => return Err(strange(&error)),
+        };
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| strange(&error));
+        }
+        match serde_json::from_slice(&body) {
+            Ok(problem) => Err(NoAnswer::Refused(problem)),
+            Err(_) => Err(NoAnswer::Strange(format!("HTTP {status}"))),
+        }
+    }
+}
+
+/// Runs one conversation to its end.
+pub fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(work))
+}

@@ -1,0 +1,108 @@
+//! `monitor run`: the agent itself.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::source::Source;
+use crate::app::{LogMask, agent, lock, log, signals};
+use crate::config::Config;
+
+use super::{BAD_CONFIGURATION, FAILED, FINE, complain};
+
+/// Watches until stopped.
+pub fn run(source: Source) -> u8 {
+    let loaded = match source.load() {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            complain(&error.to_string());
+            return BAD_CONFIGURATION;
+        }
+    };
+    let Some(config) = loaded.config else {
+        complain(&loaded.report.to_string());
+        return BAD_CONFIGURATION;
+    };
+    let _lock = match lock::take(&config.general.state_dir) {
+        Ok(lock) => lock,
+        Err(error) => {
+            complain(&error.to_string());
+            return FAILED;
+        }
+    };
+    let log = match log::start(log_options(&config)) {
+        // Held here too: what is said last must still be written.
+        Ok(log) => Arc::new(log),
+        Err(error) => {
+            complain(&crate::store::in_one_line(&error));
+            return BAD_CONFIGURATION;
+        }
+    };
+    for warning in loaded.report.warnings() {
+        tracing::warn!("{warning}");
+    }
+    if let Some(problem) = source.readable_by_others() {
+        tracing::warn!("{problem}");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("the system gives us no threads: {error}"));
+            return FAILED;
+        }
+    };
+    let stop = CancellationToken::new();
+    let outcome = runtime.block_on(async {
+        let (reload, reloads) = mpsc::channel(1);
+        let parts = agent::Parts { config, source, log: Some(log.clone()), zone: TimeZone::system() };
+        let ended = CancellationToken::new();
+        let agent = async {
+            let outcome = agent::run(parts, stop.clone(), reloads).await;
+            ended.cancel();
+            outcome
+        };
+        let (outcome, _) = tokio::join!(agent, listen(stop.clone(), ended.clone(), reload));
+        outcome
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match outcome {
+        Ok(()) => FINE,
+        Err(error) => {
+            complain(&format!("monitor stopped: {error:#}"));
+            FAILED
+        }
+    }
+}
+
+async fn listen(stop: CancellationToken, ended: CancellationToken, reload: mpsc::Sender<()>) {
+    tokio::select! {
+        () = ended.cancelled() => {}
+        heard = signals::listen(stop, reload) => {
+            if let Err(error) = heard {
+                tracing::error!("signals are not heard: {error}");
+            }
+            ended.cancelled().await;
+        }
+    }
+}
+
+/// How the log is to be, from the configuration.
+fn log_options(config: &Config) -> log::Options {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "at most a million MB, and a fraction of a byte is none"
+    )]
+    let max_bytes = (config.log.max_size_mb * log::MEGABYTE as f64) as u64;
+    log::Options {
+        file: config.log.file.clone(),
+        max_bytes,
+        backups: usize::try_from(config.log.backups).unwrap_or(usize::MAX),
+        level: config.log.level.clone(),
+        format: if config.log.json { log::Format::Json } else { log::Format::Text },
+        redactor: Arc::new(LogMask(config.redactor.clone())),
+    }
+}

@@ -1,0 +1,251 @@
+//! The pairs of `MAPPINGS`, the servers and sites they name, and the ladder of each pair.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use crate::domain::name::{PairName, ServerName, SiteName};
+use crate::env::{Group, Key, Reader, Scope, Scoped, value};
+
+use super::site::Place;
+use super::{Server, Site, Surroundings, server, site};
+
+/// The pairs.
+pub const MAPPINGS: Key<Vec<PairName>> = Key::new(Scope::Global, "MAPPINGS", mapped)
+    .about(
+        "Pairs as `DC:SRV`, separated by commas: which server is probed, and on which site its command runs.",
+        "DC3:SRV4,DC1:SRV5",
+    )
+    .required();
+
+/// The keys of this section.
+pub const GROUP: Group<'static> =
+    Group { title: "Pairs", intro: "What is watched, and where it is healed.", keys: &[MAPPINGS.info()] };
+
+const COMMAND_DOC: &str = "Command that is run when a check says `down`.";
+const NEXT_DOC: &str = "Rung k of the ladder: the k-th failing check of an incident runs rung min(k, last).";
+const TIMEOUT_DOC: &str = "Time the command may take; then it is told to stop.";
+
+const fn command(scope: Scope, means: &'static str) -> Key<String> {
+    Key::new(scope, "COMMAND", shell).about(COMMAND_DOC, "systemctl restart network-service").otherwise(means)
+}
+const fn next_command(scope: Scope, means: &'static str) -> Key<String> {
+    Key::new(scope, "COMMAND_{K}", shell).about(NEXT_DOC, "reboot").otherwise(means)
+}
+
+const COMMAND: Key<String> = command(Scope::Global, "each site or pair has its own");
+const SITE_COMMAND: Key<String> = command(Scope::Site, "as COMMAND");
+const PAIR_COMMAND: Key<String> = command(Scope::Pair, "as {DC}_COMMAND");
+const COMMANDS: Key<String> = next_command(Scope::Global, "none");
+const SITE_COMMANDS: Key<String> = next_command(Scope::Site, "as COMMAND_{K}");
+const PAIR_COMMANDS: Key<String> = next_command(Scope::Pair, "as {DC}_COMMAND_{K}");
+/// Limit of a command.
+pub const COMMAND_TIMEOUT: Key<Duration> =
+    Key::new(Scope::Global, "COMMAND_TIMEOUT", value::positive_duration).about(TIMEOUT_DOC, "60s").default("60s");
+const SITE_TIMEOUT: Key<Duration> = Key::new(Scope::Site, "COMMAND_TIMEOUT", value::positive_duration)
+    .about(TIMEOUT_DOC, "2m")
+    .otherwise("as COMMAND_TIMEOUT");
+const PAIR_TIMEOUT: Key<Duration> = Key::new(Scope::Pair, "COMMAND_TIMEOUT", value::positive_duration)
+    .about(TIMEOUT_DOC, "2m")
+    .otherwise("as {DC}_COMMAND_TIMEOUT");
+/// How long a command has to show its effect.
+pub const VERIFY_WINDOW: Key<Duration> = Key::new(Scope::Global, "VERIFY_WINDOW", value::duration)
+    .about(
+        "How long after a command its effect is looked for; a success ends the incident at once. 0 turns it off.",
+        "15s",
+    )
+    .default("15s");
+/// Between two looks.
+pub const VERIFY_INTERVAL: Key<Duration> = Key::new(Scope::Global, "VERIFY_INTERVAL", value::positive_duration)
+    .about("Time between two looks inside the window, and before the first.", "5s")
+    .default("5s");
+
+/// The keys of the ladder.
+pub const LADDER: Group<'static> = Group {
+    title: "Commands",
+    intro: "What is run when a pair is down. The narrowest key wins: pair, then site, then the whole agent.",
+    keys: &[
+        COMMAND.info(),
+        COMMANDS.info(),
+        SITE_COMMAND.info(),
+        SITE_COMMANDS.info(),
+        PAIR_COMMAND.info(),
+        PAIR_COMMANDS.info(),
+        COMMAND_TIMEOUT.info(),
+        SITE_TIMEOUT.info(),
+        PAIR_TIMEOUT.info(),
+        VERIFY_WINDOW.info(),
+        VERIFY_INTERVAL.info(),
+    ],
+};
+
+/// One pair.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// Its name.
+    pub name: PairName,
+    /// The commands of its ladder, from rung 1.
+    pub commands: Vec<String>,
+    /// Time each of them may take.
+    pub timeout: Duration,
+    /// How long a command has to show its effect.
+    pub verify_window: Duration,
+    /// Between two looks inside the window.
+    pub verify_interval: Duration,
+}
+
+/// What the pairs need.
+pub struct Read {
+    /// Every mapped server.
+    pub servers: Option<BTreeMap<ServerName, Server>>,
+    /// Every mapped site.
+    pub sites: Option<BTreeMap<SiteName, Site>>,
+    /// The pairs.
+    pub pairs: Option<Vec<Pair>>,
+}
+
+/// Reads `MAPPINGS`.
+pub fn mappings(global: &Scoped<'_>) -> Option<Vec<PairName>> {
+    global.get(&MAPPINGS)
+}
+
+/// Reads everything the pairs need; each server and site once, every problem of each.
+pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -> Read {
+    let mut servers: BTreeMap<ServerName, Option<Server>> = BTreeMap::new();
+    let mut sites: BTreeMap<SiteName, Option<Site>> = BTreeMap::new();
+    for PairName { site, server } in mappings {
+        servers.entry(server.clone()).or_insert_with(|| server::read(&reader.scoped(server.as_str())));
+        sites.entry(site.clone()).or_insert_with(|| site::read(&reader.scoped(site.as_str()), around));
+    }
+    let base = Ladder::read(&reader.global(), &COMMAND, &COMMANDS, &COMMAND_TIMEOUT);
+    let of_site: BTreeMap<&SiteName, Ladder> = sites
+        .keys()
+        .map(|site| (site, Ladder::read(&reader.scoped(site.as_str()), &SITE_COMMAND, &SITE_COMMANDS, &SITE_TIMEOUT)))
+        .collect();
+    let (window, interval) = (reader.global().get(&VERIFY_WINDOW), reader.global().get(&VERIFY_INTERVAL));
+    let default = reader.global().get(&COMMAND_TIMEOUT);
+    let mut told = HashSet::new();
+    let pairs: Option<Vec<Pair>> = mappings
+        .iter()
+        .map(|name| {
+            let own = reader.scoped(&format!("{}_{}", name.site, name.server));
+            let own = Ladder::read(&own, &PAIR_COMMAND, &PAIR_COMMANDS, &PAIR_TIMEOUT);
+            let wider = of_site.get(&name.site).map(|site| site.over(&base));
+            let ladder = own.over(wider.as_ref().unwrap_or(&base));
+            let commands = ladder.commands(reader, name, &mut told);
+            Some(Pair {
+                name: name.clone(),
+                commands: commands?,
+                timeout: ladder.timeout.or(default)?,
+                verify_window: window?,
+                verify_interval: interval?,
+            })
+        })
+        .collect::<Vec<Option<Pair>>>()
+        .into_iter()
+        .collect();
+    Read {
+        servers: servers.into_iter().map(|(name, server)| Some((name, server?))).collect(),
+        sites: sites.into_iter().map(|(name, site)| Some((name, site?))).collect(),
+        pairs,
+    }
+}
+
+/// The commands that one scope sets, by number.
+#[derive(Clone, Default)]
+struct Ladder {
+    /// `None` in place of a value that could not be read: it was reported, and must not let a wider one through.
+    rungs: BTreeMap<u32, Option<String>>,
+    timeout: Option<Duration>,
+}
+
+impl Ladder {
+    fn read(keys: &Scoped<'_>, first: &Key<String>, others: &Key<String>, timeout: &Key<Duration>) -> Self {
+        let mut rungs: BTreeMap<u32, Option<String>> = keys.numbered(others).into_iter().collect();
+        match keys.optional(first) {
+            Some(Some(command)) => drop(rungs.insert(1, Some(command))),
+            Some(None) => {}
+            None => drop(rungs.insert(1, None)),
+        }
+        Self { rungs, timeout: keys.optional(timeout).flatten() }
+    }
+
+    /// This scope's rungs, and the wider one's where it sets none.
+    fn over(&self, wider: &Self) -> Self {
+        let mut rungs = wider.rungs.clone();
+        rungs.extend(self.rungs.clone());
+        Self { rungs, timeout: self.timeout.or(wider.timeout) }
+    }
+
+    /// The commands in order; a missing first rung or a gap is reported once.
+    fn commands(&self, reader: &Reader<'_>, pair: &PairName, told: &mut HashSet<u32>) -> Option<Vec<String>> {
+        let mut expected = 1;
+        let mut commands = Vec::new();
+        if self.rungs.is_empty() && told.insert(1) {
+            let hint =
+                format!("add a line such as `COMMAND=systemctl restart network-service`, or set {}_COMMAND", pair.site);
+            reader.global().problem(
+                &COMMAND,
+                "is not set, and it is required where a site has no command of its own",
+                hint,
+            );
+        }
+        for (number, command) in &self.rungs {
+            if *number != expected && told.insert(*number) {
+                let name = |k: u32| if k == 1 { "COMMAND".to_owned() } else { format!("COMMAND_{k}") };
+                let hint = format!("set {} too, or renumber", name(expected));
+                let what = format!("has a gap for {pair}: there is {} without {}", name(*number), name(expected));
+                reader.global().problem(&COMMAND, what, hint);
+            }
+            expected = number.saturating_add(1);
+            commands.push(command.clone()?);
+        }
+        (!commands.is_empty()).then_some(commands)
+    }
+}
+
+/// True when some pair's command runs over SSH.
+pub fn any_ssh(sites: &BTreeMap<SiteName, Site>) -> bool {
+    sites.values().any(|site| matches!(site.place, Place::Ssh(_)))
+}
+
+/// Characters of one command; a longer one belongs into a script on the host.
+const MAX_COMMAND: usize = 8192;
+
+fn shell(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() > MAX_COMMAND {
+        return Err(format!(
+            "expected a command of at most {MAX_COMMAND} characters; put a longer one into a script on the host"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn mapped(text: &str) -> Result<Vec<PairName>, String> {
+    let (mut pairs, mut wrong, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let Some((site, server)) = item.split_once(':') else {
+            wrong.push(format!("`{item}` is not `DC:SRV`"));
+            continue;
+        };
+        match (SiteName::new(site), ServerName::new(server)) {
+            (Ok(site), Ok(server)) => {
+                let pair = PairName::new(site, server);
+                if seen.insert(pair.clone()) {
+                    pairs.push(pair);
+                } else {
+                    wrong.push(format!("`{item}` is there twice"));
+                }
+            }
+            (Err(error), _) | (_, Err(error)) => wrong.push(format!("in `{item}` {error}")),
+        }
+    }
+    if pairs.is_empty() && wrong.is_empty() {
+        wrong.push("it names no pair".to_owned());
+    }
+    if wrong.is_empty() {
+        Ok(pairs)
+    } else {
+        Err(format!("expected pairs such as DC3:SRV4,DC1:SRV5: {}", wrong.join("; ")))
+    }
+}

@@ -1,0 +1,53 @@
+//! One server: what is probed, and how.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::env::{Group, Key, Scope, Scoped, value};
+use crate::probe::Target;
+
+use super::pace;
+
+/// What is probed.
+pub const URL: Key<Target> = Key::new(Scope::Server, "URL", |text| Target::parse(text).map_err(|error| format!("expected a URL: {error}")))
+    .about("What is probed; the scheme says how (http, https). A user and password in it are sent as basic authentication and never shown.", "http://srv4.example.com/health")
+    .required();
+/// Own interval.
+pub const INTERVAL: Key<Duration> = Key::new(Scope::Server, "INTERVAL", pace::interval)
+    .about("This server's own interval.", "60")
+    .otherwise("as INTERVAL");
+/// Own timeout.
+pub const TIMEOUT: Key<Duration> = Key::new(Scope::Server, "TIMEOUT", value::positive_duration)
+    .about("This server's own time for one attempt.", "3s")
+    .otherwise("as CHECK_TIMEOUT");
+/// Own attempts.
+pub const ATTEMPTS: Key<u32> = Key::new(Scope::Server, "ATTEMPTS", pace::attempts)
+    .about("This server's own number of attempts.", "5")
+    .otherwise("as CHECK_ATTEMPTS");
+
+/// The keys of this section.
+pub const GROUP: Group<'static> = Group {
+    title: "Servers",
+    intro: "What is probed: one `{SRV}_URL` for every server of MAPPINGS. A status of 200 to 399 after redirects is up.",
+    keys: &[URL.info(), INTERVAL.info(), TIMEOUT.info(), ATTEMPTS.info()],
+};
+
+/// One server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// What is probed.
+    pub target: Arc<Target>,
+    /// Its own interval.
+    pub interval: Option<Duration>,
+    /// Its own time for one attempt.
+    pub timeout: Option<Duration>,
+    /// Its own number of attempts.
+    pub attempts: Option<u32>,
+}
+
+/// Reads one server.
+pub fn read(keys: &Scoped<'_>) -> Option<Server> {
+    let target = keys.get(&URL);
+    let (interval, timeout, attempts) = (keys.optional(&INTERVAL), keys.optional(&TIMEOUT), keys.optional(&ATTEMPTS));
+    Some(Server { target: Arc::new(target?), interval: interval?, timeout: timeout?, attempts: attempts? })
+}

@@ -1,0 +1,183 @@
+//! One site: where its commands run, and how we log in there.
+
+use std::path::PathBuf;
+
+use crate::env::{Group, Key, Scope, Scoped, Secret, value};
+use crate::host::{HostKeyPolicy, Jump};
+
+use super::Surroundings;
+
+/// Policy for unknown host keys.
+pub const SSH_HOST_KEYS: Key<HostKeyPolicy> = Key::new(Scope::Global, "SSH_HOST_KEYS", |text| {
+    value::word(text, &[("accept-new", HostKeyPolicy::AcceptNew), ("strict", HostKeyPolicy::Strict)])
+})
+.about("How an unknown host key is met: accept-new stores it in STATE_DIR/known_hosts and says so loudly, strict refuses it. A changed key is always refused.", "strict")
+.default("accept-new");
+/// Host.
+pub const SSH_HOST: Key<String> =
+    Key::new(Scope::Site, "SSH_HOST", host).about("Name or address of the SSH host.", "dc3.example.com").required();
+/// User.
+pub const SSH_USERNAME: Key<String> =
+    Key::new(Scope::Site, "SSH_USERNAME", value::line).about("User to log in as.", "admin").required();
+/// Port.
+pub const SSH_PORT: Key<u16> =
+    Key::new(Scope::Site, "SSH_PORT", value::port).about("Port of the SSH server, 1 to 65535.", "2222").default("22");
+/// Password.
+pub const SSH_PASSWORD: Key<Secret> = Key::new(Scope::Site, "SSH_PASSWORD", value::secret)
+    .about("Password; also answers keyboard-interactive prompts.", "mysecretpassword")
+    .otherwise("none")
+    .secret();
+/// Key file.
+pub const SSH_KEY_PATH: Key<PathBuf> = Key::new(Scope::Site, "SSH_KEY_PATH", value::path)
+    .about("Private key file, in any format OpenSSH writes.", "/path/to/key.pem")
+    .otherwise("none");
+/// Passphrase.
+pub const SSH_KEY_PASSPHRASE: Key<Secret> = Key::new(Scope::Site, "SSH_KEY_PASSPHRASE", value::secret)
+    .about("Passphrase of the private key file.", "correct horse battery staple")
+    .otherwise("none")
+    .secret();
+/// Pin.
+pub const SSH_HOST_KEY: Key<String> = Key::new(Scope::Site, "SSH_HOST_KEY", pin)
+    .about(
+        "Fingerprint of the one host key that is accepted, as `ssh-keygen -lf` prints it.",
+        "SHA256:uNiVztksCsDhcc0u9e8BrHQVQ8VzDeG7e8N5wQ1Yw3k",
+    )
+    .otherwise("see SSH_HOST_KEYS");
+/// Jump host.
+pub const SSH_JUMP: Key<(String, String, u16)> = Key::new(Scope::Site, "SSH_JUMP", jump)
+    .about("Host to go through, logged in to with the same key or password.", "admin@bastion.example.com:22")
+    .otherwise("none");
+/// Local.
+pub const LOCAL: Key<bool> = Key::new(Scope::Site, "LOCAL", value::flag)
+    .about("Run this site's commands on this machine instead of over SSH.", "true")
+    .default("false");
+
+/// The keys of this section.
+pub const GROUP: Group<'static> = Group {
+    title: "Sites",
+    intro: "Where commands run: an SSH host for every site of MAPPINGS, or this machine. A site without a password and without a key file logs in through a running ssh-agent.",
+    keys: &[
+        SSH_HOST.info(),
+        SSH_USERNAME.info(),
+        SSH_PORT.info(),
+        SSH_PASSWORD.info(),
+        SSH_KEY_PATH.info(),
+        SSH_KEY_PASSPHRASE.info(),
+        SSH_HOST_KEY.info(),
+        SSH_JUMP.info(),
+        LOCAL.info(),
+        SSH_HOST_KEYS.info(),
+    ],
+};
+
+/// One site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    /// Where its commands run.
+    pub place: Place,
+}
+
+/// Where commands run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    /// On this machine.
+    Local,
+    /// Over SSH.
+    Ssh(Box<Ssh>),
+}
+
+/// How an SSH host is reached.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ssh {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub username: String,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Private key file.
+    pub key_path: Option<PathBuf>,
+    /// Its passphrase.
+    pub key_passphrase: Option<Secret>,
+    /// The socket of a running ssh-agent, used where neither password nor key file is set.
+    pub agent: Option<PathBuf>,
+    /// The one fingerprint that is accepted.
+    pub pin: Option<String>,
+    /// Host to go through.
+    pub jump: Option<Jump>,
+}
+
+/// Reads one site.
+pub fn read(keys: &Scoped<'_>, around: &Surroundings) -> Option<Site> {
+    if keys.get(&LOCAL)? {
+        return Some(Site { place: Place::Local });
+    }
+    let (host, username, port) = (keys.get(&SSH_HOST), keys.get(&SSH_USERNAME), keys.get(&SSH_PORT));
+    let (password, key_path) = (keys.optional(&SSH_PASSWORD), keys.optional(&SSH_KEY_PATH));
+    let (key_passphrase, pin, jump) =
+        (keys.optional(&SSH_KEY_PASSPHRASE), keys.optional(&SSH_HOST_KEY), keys.optional(&SSH_JUMP));
+    let (password, key_path) = (password?, key_path?);
+    let mut agent = None;
+    if password.is_none() && key_path.is_none() {
+        agent.clone_from(&around.ssh_agent);
+        if agent.is_none() {
+            let hint = format!(
+                "set {}, {}, or start the agent with SSH_AUTH_SOCK",
+                keys.full("SSH_PASSWORD"),
+                keys.full("SSH_KEY_PATH")
+            );
+            keys.problem(&SSH_KEY_PATH, "is not set and neither is a password: there is no way to log in", hint);
+            return None;
+        }
+    }
+    if key_passphrase.as_ref()?.is_some() && key_path.is_none() {
+        let hint = format!("set {} too, or remove the passphrase", keys.full("SSH_KEY_PATH"));
+        keys.problem(&SSH_KEY_PASSPHRASE, "is set, but there is no key file", hint);
+    }
+    let jump = jump?.map(|(username, host, port)| Jump { username, host, port });
+    let ssh = Ssh {
+        host: host?,
+        port: port?,
+        username: username?,
+        password,
+        key_path,
+        key_passphrase: key_passphrase?,
+        agent,
+        pin: pin?,
+        jump,
+    };
+    Some(Site { place: Place::Ssh(Box::new(ssh)) })
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+    if !bare.is_empty() && bare.chars().all(plain) && !bare.starts_with('-') {
+        return Ok(bare.to_owned());
+    }
+    Err("expected a host name or address without scheme, user or port, such as dc3.example.com".to_owned())
+}
+
+fn pin(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let hash = text.strip_prefix("SHA256:").map(|hash| hash.trim_end_matches('='));
+    match hash {
+        Some(hash) if hash.len() == 43 && hash.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/')) => {
+            Ok(format!("SHA256:{hash}"))
+        }
+        _ => Err("expected a fingerprint such as SHA256:… (43 characters), as `ssh-keygen -lf` prints it".to_owned()),
+    }
+}
+
+fn jump(text: &str) -> Result<(String, String, u16), String> {
+    let expected = || "expected user@host or user@host:port".to_owned();
+    let (user, rest) = text.trim().split_once('@').filter(|(user, _)| !user.is_empty()).ok_or_else(expected)?;
+    let (name, number) = match rest.rsplit_once(':') {
+        Some((name, number)) if !name.contains(':') || name.ends_with(']') => (name, value::port(number)?),
+        _ => (rest, 22),
+    };
+    Ok((user.to_owned(), host(name).map_err(|_| expected())?, number))
+}

@@ -1,0 +1,385 @@
+//! The judge: one pair's state machine. It is told what was seen and answers with what follows.
+//!
+//! It does not decide whether a remedy is permitted (`guard`), and it carries nothing out (`engine`).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::backoff::Backoff;
+use super::notice::{Deed, Failed, Healer, News, Recovered};
+use super::reading::{Fault, Phases};
+use super::refusal::Refusal;
+use super::remedy::{IncidentId, Run, RunId, Verdict};
+
+/// What one pair is judged by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// Delays.
+    pub backoff: Backoff,
+    /// Attempts of one check, for the texts.
+    pub attempts: u32,
+    /// Rungs of the ladder; 0 when the pair has no remedy.
+    pub rungs: u32,
+}
+
+/// Where a pair stands. It is saved as it is and goes on after a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Never looked at.
+    Fresh,
+    /// The last check that could look said `up`.
+    Up {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// An incident is open.
+    Down(Box<Outage>),
+}
+
+/// An open incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Its identity.
+    pub incident: IncidentId,
+    /// When the first `down` check ended.
+    pub since: Timestamp,
+    /// k: consecutive `down` checks, from 1.
+    pub failures: u32,
+    /// Before this moment a restarted agent only looks: no counter moves, no remedy runs.
+    pub due: Timestamp,
+    /// Why the last check said `down`.
+    pub fault: Fault,
+    /// Where the last attempt's time went.
+    pub phases: Phases,
+    /// A command that was ordered and has not ended.
+    pub ordered: Option<Ordered>,
+    /// The last command that reached its host; credited when a probe inside its verify window sees the target up.
+    pub last: Option<Ordered>,
+}
+
+/// A command that was ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ordered {
+    /// The run.
+    pub run: RunId,
+    /// Which rung of the ladder, from 1.
+    pub rung: u32,
+    /// The command's text.
+    pub command: String,
+}
+
+/// What was seen, in the order of one round.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// A check: some attempt saw the target up.
+    Up,
+    /// A check: we could not look.
+    Unknown,
+    /// A check: every attempt saw the target down.
+    Down {
+        /// Why the last attempt was not up.
+        fault: Fault,
+        /// Where its time went.
+        phases: Phases,
+        /// The identity of the incident, should this open one.
+        incident: IncidentId,
+    },
+    /// The guard permitted the command that [`Effect::Ask`] asked for, and its intent is about to be written.
+    Permitted(Ordered),
+    /// The guard refused it.
+    Refused {
+        /// The command's text.
+        command: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The command ended, one way or another.
+    Ran(Run),
+    /// The verify window after a command ended, or a probe inside it saw the target up.
+    Verified {
+        /// From the end of the command to the probe that saw it up; `None` when none did.
+        up_after: Option<Duration>,
+        /// The command's text.
+        command: String,
+    },
+    /// The agent was started again after it was stopped at any point.
+    Resumed,
+}
+
+/// What follows, in order.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "effects live for one step, in a list of a few")]
+pub enum Effect {
+    /// An incident was opened.
+    Opened,
+    /// The incident was closed with this verdict.
+    Closed {
+        /// The incident.
+        incident: IncidentId,
+        /// True when a command is credited.
+        healed: bool,
+    },
+    /// A remedy is wanted; the guard is to be asked.
+    Ask {
+        /// Which `down` check of the incident this is, from 1.
+        attempt: u32,
+        /// Which rung of the ladder, from 1.
+        rung: u32,
+    },
+    /// The run's verdict as far as it is known.
+    Judged {
+        /// The run.
+        run: RunId,
+        /// Its verdict.
+        verdict: Verdict,
+    },
+    /// People are to be told.
+    Tell {
+        /// The incident it belongs to.
+        incident: IncidentId,
+        /// What happened.
+        news: News,
+    },
+    /// Probe again inside the verify window of the command that just ended.
+    Verify,
+    /// When to check next.
+    Next(Next),
+}
+
+/// When to check next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Next {
+    /// At the pair's own slot of the fixed rate.
+    Slot,
+    /// This long from now.
+    In(Duration),
+}
+
+/// One pair's state machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judge {
+    rules: Rules,
+    state: State,
+    /// True from a restart to the first check that could look.
+    resumed: bool,
+    /// How the command ended that is being verified.
+    verifying: Option<(RunId, Verdict)>,
+}
+
+impl Judge {
+    /// Starts with a state: [`State::Fresh`], or what was saved.
+    pub fn new(rules: Rules, state: State) -> Self {
+        Self { rules, state, resumed: false, verifying: None }
+    }
+
+    /// Where the pair stands.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The open incident, if there is one.
+    pub fn outage(&self) -> Option<&Outage> {
+        match &self.state {
+            State::Down(outage) => Some(outage),
+            State::Fresh | State::Up { .. } => None,
+        }
+    }
+
+    /// Takes new rules; counters and the open incident stay.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
+    /// Says that time was lost (suspend, a set clock): until the promised moment the next check only looks.
+    pub fn look_again(&mut self) {
+        self.resumed = true;
+    }
+
+    /// Takes what was seen at `now` and says what follows.
+    pub fn step(&mut self, now: Timestamp, seen: Seen) -> Vec<Effect> {
+        match seen {
+            Seen::Up => self.up(now),
+            Seen::Unknown => vec![Effect::Next(self.again(now))],
+            Seen::Down { fault, phases, incident } => self.down(now, fault, phases, incident),
+            Seen::Permitted(ordered) => {
+                let delay = self.rules.backoff.delay(self.failures());
+                if let State::Down(outage) = &mut self.state {
+                    outage.due = later(now, delay);
+                    outage.ordered = Some(ordered);
+                }
+                Vec::new()
+            }
+            Seen::Refused { command, refusal } => {
+                if let State::Down(outage) = &mut self.state {
+                    outage.ordered = None;
+                }
+                self.deed(now, Deed::Refused { command, refusal })
+            }
+            Seen::Ran(run) => self.ran(now, run),
+            Seen::Verified { up_after, command } => self.verified(now, up_after, command),
+            Seen::Resumed => self.resume(now),
+        }
+    }
+
+    fn failures(&self) -> u32 {
+        self.outage().map_or(0, |outage| outage.failures)
+    }
+
+    /// The next look when this one moved nothing: an open incident keeps its own pace.
+    fn again(&self, now: Timestamp) -> Next {
+        match &self.state {
+            State::Fresh | State::Up { .. } => Next::Slot,
+            State::Down(outage) if self.resumed && now < outage.due => Next::In(until(now, outage.due)),
+            State::Down(outage) => Next::In(self.rules.backoff.delay(outage.failures)),
+        }
+    }
+
+    fn up(&mut self, now: Timestamp) -> Vec<Effect> {
+        let while_off = std::mem::take(&mut self.resumed);
+        match std::mem::replace(&mut self.state, State::Up { since: now }) {
+            State::Fresh => vec![Effect::Next(Next::Slot)],
+            State::Up { since } => {
+                self.state = State::Up { since };
+                vec![Effect::Next(Next::Slot)]
+            }
+            State::Down(outage) => self.recovered(now, &outage, Healer::Itself, while_off),
+        }
+    }
+
+    fn recovered(&mut self, now: Timestamp, outage: &Outage, by: Healer, while_off: bool) -> Vec<Effect> {
+        self.verifying = None;
+        let healed = matches!(by, Healer::Command { .. });
+        let news = News::Recovered(Recovered {
+            failures: outage.failures,
+            next: self.rules.backoff.interval(),
+            down_for: until(outage.since, now),
+            by,
+            while_off,
+        });
+        vec![
+            Effect::Closed { incident: outage.incident, healed },
+            Effect::Tell { incident: outage.incident, news },
+            Effect::Next(Next::In(self.rules.backoff.interval())),
+        ]
+    }
+
+    fn down(&mut self, now: Timestamp, fault: Fault, phases: Phases, incident: IncidentId) -> Vec<Effect> {
+        let resumed = std::mem::take(&mut self.resumed);
+        let mut effects = Vec::new();
+        match &mut self.state {
+            State::Down(outage) if resumed && now < outage.due => {
+                return vec![Effect::Next(Next::In(until(now, outage.due)))];
+            }
+            State::Down(outage) => {
+                outage.failures = outage.failures.saturating_add(1);
+                outage.fault = fault;
+                outage.phases = phases;
+            }
+            State::Fresh | State::Up { .. } => {
+                self.state = State::Down(Box::new(Outage {
+                    incident,
+                    since: now,
+                    failures: 1,
+                    due: now,
+                    fault,
+                    phases,
+                    ordered: None,
+                    last: None,
+                }));
+                effects.push(Effect::Opened);
+            }
+        }
+        let attempt = self.failures();
+        match attempt.min(self.rules.rungs) {
+            0 => effects.extend(self.deed(now, Deed::Nothing)),
+            rung => effects.push(Effect::Ask { attempt, rung }),
+        }
+        effects
+    }
+
+    fn ran(&mut self, now: Timestamp, run: Run) -> Vec<Effect> {
+        let State::Down(outage) = &mut self.state else { return Vec::new() };
+        let Some(ordered) = outage.ordered.take() else { return Vec::new() };
+        let verdict = run.verdict_unless_up();
+        let started = run.started;
+        let mut effects = vec![Effect::Judged { run: ordered.run, verdict: verdict.clone() }];
+        if started {
+            self.verifying = Some((ordered.run, verdict));
+        }
+        let command = ordered.command.clone();
+        outage.last = Some(ordered);
+        effects.extend(self.deed(now, Deed::Command { command, run }));
+        if started {
+            effects.push(Effect::Verify);
+        }
+        effects
+    }
+
+    fn verified(&mut self, now: Timestamp, up_after: Option<Duration>, command: String) -> Vec<Effect> {
+        let verifying = self.verifying.take();
+        let Some(after) = up_after else { return Vec::new() };
+        match std::mem::replace(&mut self.state, State::Up { since: now }) {
+            State::Down(outage) => {
+                let mut effects: Vec<Effect> =
+                    verifying.map(|(run, _)| Effect::Judged { run, verdict: Verdict::Healed }).into_iter().collect();
+                effects.extend(self.recovered(now, &outage, Healer::Command { command, after }, false));
+                effects
+            }
+            other @ (State::Fresh | State::Up { .. }) => {
+                self.state = other;
+                Vec::new()
+            }
+        }
+    }
+
+    fn resume(&mut self, now: Timestamp) -> Vec<Effect> {
+        self.resumed = true;
+        let State::Down(outage) = &mut self.state else { return Vec::new() };
+        let Some(ordered) = outage.ordered.take() else { return Vec::new() };
+        let due = outage.due;
+        let mut effects = vec![Effect::Judged { run: ordered.run, verdict: Verdict::Interrupted }];
+        let command = ordered.command.clone();
+        outage.last = Some(ordered);
+        effects.extend(self.deed(now, Deed::Interrupted { command }));
+        // The pace that was promised before the interruption stands, and the first look comes from the caller.
+        if let State::Down(outage) = &mut self.state {
+            outage.due = due.max(now);
+        }
+        effects.retain(|effect| !matches!(effect, Effect::Next(_)));
+        effects
+    }
+
+    /// Ends a `down` check: what was done is told, and the next check is set.
+    fn deed(&mut self, now: Timestamp, deed: Deed) -> Vec<Effect> {
+        let Rules { backoff, attempts, .. } = self.rules;
+        let State::Down(outage) = &mut self.state else { return Vec::new() };
+        let next = backoff.delay(outage.failures);
+        outage.due = later(now, next);
+        let news = News::Failed(Failed {
+            failures: outage.failures,
+            attempts,
+            factor: backoff.factor(),
+            next,
+            fault: outage.fault.clone(),
+            phases: outage.phases,
+            deed,
+        });
+        vec![Effect::Tell { incident: outage.incident, news }, Effect::Next(Next::In(next))]
+    }
+}
+
+fn later(now: Timestamp, delay: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(delay).ok().and_then(|d| now.checked_add(d).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// From `earlier` to `later`, zero when the clock went back.
+fn until(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -1,0 +1,288 @@
+//! Delivery: one task per channel takes notices from the outbox to people, in order, at least once.
+//!
+//! Probes never wait for it. What is told is durable before it is sent, and struck off once the channel took it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::notice::{News, Notice};
+use crate::domain::remedy::IncidentId;
+use crate::message::{Facts, Line, Rich, compose, digest};
+use crate::notify::{Channel, Outgoing, Receipt, Undelivered};
+use crate::store::Write;
+
+use super::clock::Clock;
+use super::ledger::Journal;
+use super::narrate::Narrator;
+
+/// More waiting notices than this become one digest.
+pub const DIGEST_OVER: usize = 10;
+
+/// Notices one digest strikes off at the most; the text itself names fewer pairs and counts the rest.
+const DIGEST_MAX: usize = 500;
+
+/// How long a notice may wait to be durable before it is sent all the same: people matter more than the outbox.
+const DURABLE_WITHIN: Duration = Duration::from_secs(5);
+
+/// First and last wait after a fault that will pass.
+const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// Wait while the channel itself is broken (a wrong token, a lost chat): only a person can mend it.
+pub const BROKEN_WAIT: Duration = Duration::from_mins(10);
+
+/// How long the stop may take to send what still waits.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// How one channel fares.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ChannelHealth {
+    /// The channel's name.
+    pub channel: String,
+    /// Notices that wait.
+    pub waiting: usize,
+    /// Notices delivered since the start.
+    pub delivered: u64,
+    /// Why the last try failed; empty when it did not.
+    pub trouble: String,
+}
+
+/// Delivers the notices of one channel.
+pub struct Delivery {
+    channel: Arc<dyn Channel>,
+    name: String,
+    address: String,
+    queue: VecDeque<Notice>,
+    inbox: mpsc::UnboundedReceiver<Notice>,
+    /// The first message of each open incident, so that repeats answer it.
+    threads: HashMap<IncidentId, String>,
+    journal: Arc<dyn Journal>,
+    narrator: Arc<Narrator>,
+    clock: Clock,
+    health: watch::Sender<ChannelHealth>,
+    failures: u32,
+}
+
+/// What a delivery starts from.
+pub struct Parts {
+    /// Where it goes.
+    pub channel: Arc<dyn Channel>,
+    /// The channel's name in the outbox.
+    pub name: String,
+    /// Where the configuration says that it goes: the chat.
+    pub address: String,
+    /// What the agent before this one left in the outbox, in order.
+    pub pending: Vec<Notice>,
+    /// The first messages of open incidents.
+    pub threads: HashMap<IncidentId, String>,
+    /// Where deliveries are struck off.
+    pub journal: Arc<dyn Journal>,
+    /// The log's lines.
+    pub narrator: Arc<Narrator>,
+    /// Wall time.
+    pub clock: Clock,
+}
+
+impl Delivery {
+    /// Builds the delivery, the way into it, and the view of its health.
+    pub fn new(parts: Parts) -> (Self, mpsc::UnboundedSender<Notice>, watch::Receiver<ChannelHealth>) {
+        let Parts { channel, name, address, pending, threads, journal, narrator, clock } = parts;
+        // Unbounded on purpose: the engine must never wait here, and what waits is bounded by one notice per check.
+        let (send, inbox) = mpsc::unbounded_channel();
+        let health = ChannelHealth { channel: name.clone(), waiting: pending.len(), ..ChannelHealth::default() };
+        let (health, view) = watch::channel(health);
+        let queue = pending.into();
+        let delivery =
+            Self { channel, name, address, queue, inbox, threads, journal, narrator, clock, health, failures: 0 };
+        (delivery, send, view)
+    }
+
+    /// Delivers until `stop`, then tries once more to send what waits.
+    pub async fn run(mut self, stop: CancellationToken) {
+        loop {
+            while let Ok(notice) = self.inbox.try_recv() {
+                self.queue.push_back(notice);
+            }
+            self.collapse();
+            self.health.send_modify(|health| health.waiting = self.queue.len());
+            if self.queue.is_empty() {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    notice = self.inbox.recv() => match notice {
+                        Some(notice) => self.queue.push_back(notice),
+                        None => break,
+                    },
+                }
+                continue;
+            }
+            let wait = tokio::select! {
+                () = stop.cancelled() => break,
+                wait = self.deliver_next() => wait,
+            };
+            if let Some(wait) = wait {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        }
+        self.flush().await;
+    }
+
+    /// Sends what waits, once, within a limit; what is not sent stays in the outbox.
+    async fn flush(&mut self) {
+        let end = Instant::now() + FLUSH;
+        while let Ok(notice) = self.inbox.try_recv() {
+            self.queue.push_back(notice);
+        }
+        self.collapse();
+        while !self.queue.is_empty() {
+            match tokio::time::timeout_at(end, self.deliver_next()).await {
+                Ok(None) => {}
+                Ok(Some(_)) | Err(_) => break,
+            }
+        }
+    }
+
+    /// Sends the head of the queue, or a digest of it; gives the wait before the next try.
+    async fn deliver_next(&mut self) -> Option<Duration> {
+        // Nothing is sent that a crash could make us forget, unless the disk refuses for too long.
+        self.journal.recorded(Vec::new(), DURABLE_WITHIN).await;
+        let voice = self.narrator.voice();
+        let facts = Facts { zone: voice.zone.clone(), now: self.clock.now() };
+        let digested = self.queue.len() > DIGEST_OVER;
+        let (count, out) = if digested {
+            let notices: Vec<Notice> = self.queue.iter().take(DIGEST_MAX).cloned().collect();
+            let rich = digest(&notices, voice.language, &facts);
+            (notices.len(), Outgoing { rich, silent: false, reply_to: None })
+        } else {
+            let head = self.queue.front()?;
+            (1, self.outgoing(head, compose(head, voice.language, &facts)))
+        };
+        match self.channel.deliver(&out).await {
+            Ok(receipt) => {
+                self.delivered(count, digested, &receipt);
+                None
+            }
+            Err(Undelivered::Later { wait, why }) => Some(self.later(wait, &why)),
+            Err(Undelivered::ChannelBroken { why }) => {
+                let channel = self.name.clone();
+                self.trouble(&Line::ChannelBroken { channel: &channel, why: &why, next: BROKEN_WAIT }, &why);
+                Some(BROKEN_WAIT)
+            }
+            Err(Undelivered::MessageRefused { why }) => {
+                self.dropped(count, &why);
+                None
+            }
+        }
+    }
+
+    fn outgoing(&self, notice: &Notice, rich: Rich) -> Outgoing {
+        let repeat = match &notice.news {
+            News::Failed(failed) => failed.failures > 1,
+            News::Recovered(_) => false,
+        };
+        Outgoing { rich, silent: repeat, reply_to: self.threads.get(&notice.incident).cloned() }
+    }
+
+    fn delivered(&mut self, count: usize, digested: bool, receipt: &Receipt) {
+        let at = self.clock.now();
+        if let Some(chat) = &receipt.moved {
+            self.narrator.warn(&Line::ChatMoved { channel: &self.name, chat });
+            self.journal.record(vec![Write::ChannelMoved {
+                channel: self.name.clone(),
+                from: self.address.clone(),
+                to: chat.clone(),
+            }]);
+        }
+        if self.failures > 0 {
+            self.narrator.info(&Line::ChannelBack { channel: &self.name });
+            self.failures = 0;
+        }
+        let mut writes = Vec::new();
+        for notice in self.queue.drain(..count.min(self.queue.len())) {
+            let opens = !digested && matches!(notice.news, News::Failed(_));
+            if matches!(notice.news, News::Recovered(_)) {
+                self.threads.remove(&notice.incident);
+            } else if opens
+                && let std::collections::hash_map::Entry::Vacant(first) = self.threads.entry(notice.incident)
+            {
+                first.insert(receipt.message_ref.clone());
+                writes.push(Write::Thread {
+                    incident: notice.incident,
+                    channel: self.name.clone(),
+                    message_ref: receipt.message_ref.clone(),
+                });
+            }
+            writes.push(Write::NoticeDelivered {
+                id: notice.id,
+                channel: self.name.clone(),
+                at,
+                message_ref: Some(receipt.message_ref.clone()),
+            });
+        }
+        self.journal.record(writes);
+        self.health.send_modify(|health| {
+            health.delivered += 1;
+            health.trouble.clear();
+        });
+    }
+
+    fn later(&mut self, wait: Option<Duration>, why: &str) -> Duration {
+        let grown = WAIT.0.saturating_mul(1 << self.failures.min(10)).min(WAIT.1);
+        let wait = wait.unwrap_or(grown);
+        if let Some(head) = self.queue.front() {
+            let pair = head.pair.clone();
+            let said = Line::NoticeUndelivered { channel: &self.name.clone(), pair: &pair, why, next: wait };
+            self.trouble(&said, why);
+        }
+        wait
+    }
+
+    /// Says once that the channel is in trouble, and again when it has been for long.
+    fn trouble(&mut self, said: &Line<'_>, why: &str) {
+        if self.failures == 0 || self.failures.is_power_of_two() {
+            self.narrator.error(said);
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.health.send_modify(|health| why.clone_into(&mut health.trouble));
+    }
+
+    fn dropped(&mut self, count: usize, why: &str) {
+        let at = self.clock.now();
+        let mut writes = Vec::new();
+        for notice in self.queue.drain(..count.min(self.queue.len())) {
+            self.narrator.error(&Line::NoticeDropped { channel: &self.name, pair: &notice.pair, why });
+            writes.push(Write::NoticeDead { id: notice.id, channel: self.name.clone(), at, why: why.to_owned() });
+        }
+        self.journal.record(writes);
+        self.health.send_modify(|health| why.clone_into(&mut health.trouble));
+    }
+
+    /// Of the repeats of one incident that wait, only the last is worth telling; the others are struck off.
+    fn collapse(&mut self) {
+        let mut last = HashMap::new();
+        for (place, notice) in self.queue.iter().enumerate() {
+            last.insert(notice.incident, place);
+        }
+        let (mut place, mut writes) = (0, Vec::new());
+        let (at, name) = (self.clock.now(), &self.name);
+        self.queue.retain(|notice| {
+            let stale = last.get(&notice.incident).is_some_and(|last| *last > place)
+                && matches!(&notice.news, News::Failed(failed) if failed.failures > 1);
+            place += 1;
+            if stale {
+                let id = notice.id;
+                writes.push(Write::NoticeDelivered { id, channel: name.clone(), at, message_ref: None });
+            }
+            !stale
+        });
+        if !writes.is_empty() {
+            self.journal.record(writes);
+        }
+    }
+}

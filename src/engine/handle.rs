@@ -1,0 +1,234 @@
+//! The only door to the engine for the web, the bot and the command line: orders in, answers out.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::name::PairName;
+use crate::domain::reading::{Fault, Phases, Reading};
+use crate::domain::remedy::{IncidentId, Run, Verdict};
+
+use super::plan::Plans;
+
+/// A clonable door to the running engine.
+#[derive(Clone)]
+pub struct Handle {
+    orders: mpsc::Sender<Order>,
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unmet {
+    /// The engine has stopped or is stopping.
+    #[error("the agent is stopping")]
+    Stopping,
+    /// There is no such pair.
+    #[error("there is no pair `{0}`; `monitor status` lists them")]
+    NoSuchPair(PairName),
+    /// The pair has no remedy.
+    #[error("`{0}` has no command; set COMMAND or {site}_COMMAND", site = .0.site)]
+    NoRemedy(PairName),
+    /// The pair's ladder has no such rung.
+    #[error("`{pair}` has {rungs} rung(s); there is no rung {rung}")]
+    NoSuchRung {
+        /// The pair.
+        pair: PairName,
+        /// What was asked for.
+        rung: u32,
+        /// What there is.
+        rungs: usize,
+    },
+}
+
+/// What the engine can be asked.
+pub enum Order {
+    /// Where everything stands.
+    Status(oneshot::Sender<Status>),
+    /// One check of a pair, now; it moves no counter.
+    Probe(PairName, oneshot::Sender<Result<ProbeReport, Unmet>>),
+    /// One run of a pair's remedy, now.
+    Heal {
+        /// The pair.
+        pair: PairName,
+        /// Which rung, from 1.
+        rung: u32,
+        /// The answer, once it is verified.
+        reply: oneshot::Sender<HealReport>,
+        /// Why not.
+        refused: oneshot::Sender<Unmet>,
+    },
+    /// Watch this from now on.
+    Reload(Box<Plans>, oneshot::Sender<Reloaded>),
+}
+
+impl Handle {
+    /// Joins a handle to the engine's queue of orders.
+    pub fn new(orders: mpsc::Sender<Order>) -> Self {
+        Self { orders }
+    }
+
+    /// Asks where everything stands.
+    pub async fn status(&self) -> Result<Status, Unmet> {
+        self.ask(Order::Status).await
+    }
+
+    /// Checks a pair now; it moves no counter and runs nothing.
+    pub async fn probe(&self, pair: PairName) -> Result<ProbeReport, Unmet> {
+        self.ask(|reply| Order::Probe(pair, reply)).await?
+    }
+
+    /// Runs a rung of a pair's ladder now and waits until it is verified.
+    pub async fn heal(&self, pair: PairName, rung: u32) -> Result<HealReport, Unmet> {
+        let (reply, answer) = oneshot::channel();
+        let (refused, refusal) = oneshot::channel();
+        let order = Order::Heal { pair, rung, reply, refused };
+        self.orders.send(order).await.map_err(|_| Unmet::Stopping)?;
+        match answer.await {
+            Ok(report) => Ok(report),
+            Err(_) => Err(refusal.await.unwrap_or(Unmet::Stopping)),
+        }
+    }
+
+    /// Swaps what is watched; running incidents and counters survive.
+    pub async fn reload(&self, plans: Plans) -> Result<Reloaded, Unmet> {
+        self.ask(|reply| Order::Reload(Box::new(plans), reply)).await
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Unmet> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(order(reply)).await.map_err(|_| Unmet::Stopping)?;
+        answer.await.map_err(|_| Unmet::Stopping)
+    }
+}
+
+/// Where everything stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The agent's version.
+    pub version: String,
+    /// The agent's process id.
+    pub pid: u32,
+    /// When the agent was started.
+    pub started_at: Timestamp,
+    /// When this was asked.
+    pub at: Timestamp,
+    /// True while too many pairs are down together, so that nothing is healed.
+    pub storm: bool,
+    /// Counters of the engine.
+    pub checks: CheckCounters,
+    /// Every pair, by name.
+    pub pairs: Vec<PairStatus>,
+}
+
+/// Counters since the start, and how punctual the last checks were.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckCounters {
+    /// Checks made.
+    pub made: u64,
+    /// Commands run.
+    pub commands: u64,
+    /// Median lateness of the last checks, milliseconds.
+    pub late_p50_ms: f64,
+    /// 99th percentile of the lateness of the last checks, milliseconds.
+    pub late_p99_ms: f64,
+}
+
+/// Where one pair stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairStatus {
+    /// Its name, `DC-SRV`.
+    pub pair: PairName,
+    /// Its URL as people may see it.
+    pub url: String,
+    /// The state.
+    pub state: PairState,
+    /// What the engine is doing with it.
+    pub doing: Doing,
+    /// Since when it is up or down.
+    pub since: Option<Timestamp>,
+    /// The open incident.
+    pub incident: Option<IncidentId>,
+    /// k: consecutive `down` checks.
+    pub failures: u32,
+    /// Time to the answer of the last reading, milliseconds; absent when there was no answer.
+    pub response_ms: Option<f64>,
+    /// Phase timings of the last reading.
+    pub phases: Option<Phases>,
+    /// Why the last reading was not up.
+    pub fault: Option<Fault>,
+    /// When the last check ended.
+    pub checked_at: Option<Timestamp>,
+    /// Seconds to the next check; absent while one is under way.
+    pub next_check_s: Option<f64>,
+    /// Runs that count against the budget.
+    pub budget_spent: u32,
+}
+
+/// The state of a pair, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairState {
+    /// Not looked at yet.
+    Fresh,
+    /// Up.
+    Up,
+    /// Down.
+    Down,
+    /// The last check could not look.
+    Unknown,
+}
+
+/// What the engine is doing with a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doing {
+    /// Waiting for the next check.
+    Waiting,
+    /// Checking.
+    Checking,
+    /// Running its remedy, or waiting for the host's turn.
+    Healing,
+    /// Probing inside the verify window.
+    Verifying,
+}
+
+/// The answer to a probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// The pair.
+    pub pair: PairName,
+    /// Its URL as people may see it.
+    pub url: String,
+    /// The deciding reading.
+    pub reading: Reading,
+    /// Attempts made.
+    pub made: u32,
+}
+
+/// The answer to a person's order to heal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HealReport {
+    /// The pair.
+    pub pair: PairName,
+    /// The command's text.
+    pub command: String,
+    /// How it ended; absent when it was refused.
+    pub run: Option<Run>,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// From the end of the command to the probe that saw the pair up.
+    pub up_after: Option<Duration>,
+}
+
+/// What a reload changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Pairs that are new.
+    pub added: usize,
+    /// Pairs that are gone.
+    pub removed: usize,
+    /// Pairs that stay.
+    pub kept: usize,
+}

@@ -1,0 +1,144 @@
+//! Orders that come in through the `Handle`.
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::domain::judge::State;
+use crate::domain::name::PairName;
+use crate::domain::reading::Outcome;
+use crate::domain::remedy::{RunId, Verdict};
+use crate::remedy::Call;
+
+use super::handle::{CheckCounters, HealReport, Order, PairState, PairStatus, ProbeReport, Status, Unmet};
+use super::lanes::Member;
+use super::ledger::Batch;
+use super::{Engine, Pair, Report, round};
+
+impl Engine {
+    /// Carries out one order. Whoever asked may be gone by the time of the answer; that changes nothing.
+    pub(super) fn obey(&mut self, order: Order) {
+        match order {
+            Order::Status(reply) => {
+                let _ = reply.send(self.status());
+            }
+            Order::Probe(pair, reply) => self.probe_now(&pair, reply),
+            Order::Heal { pair, rung, reply, refused } => {
+                if let Err(unmet) = self.heal_now(&pair, rung, reply) {
+                    let _ = refused.send(unmet);
+                }
+            }
+            Order::Reload(plans, reply) => {
+                let _ = reply.send(self.reload(*plans));
+            }
+        }
+    }
+
+    fn probe_now(&mut self, pair: &PairName, reply: oneshot::Sender<Result<ProbeReport, Unmet>>) {
+        let Some(known) = self.pairs.get(pair) else {
+            let _ = reply.send(Err(Unmet::NoSuchPair(pair.clone())));
+            return;
+        };
+        let (name, url) = (pair.clone(), known.plan.url().to_owned());
+        let check = round::check(known.plan.clone(), Instant::now(), self.gate.clone(), self.narrator.clone());
+        self.round(pair.clone(), None, async move {
+            let round::Check { reading, made, .. } = check.await;
+            let _ = reply.send(Ok(ProbeReport { pair: name, url, reading, made }));
+            Report::Answered
+        });
+    }
+
+    fn heal_now(&mut self, pair: &PairName, rung: u32, reply: oneshot::Sender<HealReport>) -> Result<(), Unmet> {
+        let now = self.clock.now();
+        let known = self.pairs.get(pair).ok_or_else(|| Unmet::NoSuchPair(pair.clone()))?;
+        let rungs = known.plan.ladder.len();
+        let index = usize::try_from(rung).ok().and_then(|rung| rung.checked_sub(1));
+        let wanted = match index.and_then(|index| known.plan.ladder.get(index)) {
+            Some(wanted) => wanted.clone(),
+            None if rungs == 0 => return Err(Unmet::NoRemedy(pair.clone())),
+            None => return Err(Unmet::NoSuchRung { pair: pair.clone(), rung, rungs }),
+        };
+        let incident = known.judge.outage().map(|outage| outage.incident);
+        let call =
+            Call { pair: pair.clone(), incident, run: RunId(Uuid::now_v7()), attempt: 0, rung, limit: wanted.limit };
+        let mut batch = Batch::new(pair.clone(), now);
+        match self.guard.by_hand() {
+            Ok(_permit) => {
+                self.guard.started(pair, now);
+                batch.intended(&call, &wanted);
+                self.request(batch, Member { call, rung: wanted, reply: Some(reply) });
+            }
+            Err(refusal) => {
+                self.narrator.refused(pair, &refusal);
+                batch.refused(&call, &wanted, &refusal);
+                self.ledger.audit(self.ledger.refusal_record(&call, &wanted, &refusal, now));
+                self.ledger.record(batch);
+                let command = wanted.command.to_string();
+                let verdict = Verdict::Skipped(refusal);
+                let _ = reply.send(HealReport { pair: pair.clone(), command, run: None, verdict, up_after: None });
+            }
+        }
+        Ok(())
+    }
+
+    fn status(&mut self) -> Status {
+        let at = self.clock.now();
+        let mut names: Vec<PairName> = self.pairs.keys().cloned().collect();
+        names.sort();
+        let pairs = names
+            .iter()
+            .filter_map(|name| {
+                let spent = self.guard.spent(name, at);
+                let next = self.timetable.due(name);
+                self.pairs.get(name).map(|pair| pair_status(name, pair, next, spent))
+            })
+            .collect();
+        let lateness = &self.counters.lateness;
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: self.counters.started_at,
+            at,
+            storm: self.guard.storm(at, self.pairs.len()),
+            checks: CheckCounters {
+                made: self.counters.checks,
+                commands: self.counters.commands,
+                late_p50_ms: lateness.percentile_ms(0.5),
+                late_p99_ms: lateness.percentile_ms(0.99),
+            },
+            pairs,
+        }
+    }
+}
+
+fn pair_status(name: &PairName, pair: &Pair, next: Option<Instant>, budget_spent: u32) -> PairStatus {
+    let reading = pair.last.as_ref().map(|last| &last.reading);
+    let (fault, blind) = match reading.map(|reading| &reading.outcome) {
+        Some(Outcome::Down(fault)) => (Some(fault.clone()), false),
+        Some(Outcome::Blind(fault)) => (Some(fault.clone()), true),
+        Some(Outcome::Up) | None => (None, false),
+    };
+    let (state, since) = match pair.judge.state() {
+        State::Fresh => (PairState::Fresh, None),
+        State::Up { since } => (PairState::Up, Some(*since)),
+        State::Down(outage) => (PairState::Down, Some(outage.since)),
+    };
+    let outage = pair.judge.outage();
+    PairStatus {
+        pair: name.clone(),
+        url: pair.plan.url().to_owned(),
+        state: if blind { PairState::Unknown } else { state },
+        doing: pair.doing,
+        since,
+        incident: outage.map(|outage| outage.incident),
+        failures: outage.map_or(0, |outage| outage.failures),
+        response_ms: reading
+            .filter(|reading| reading.phases.first_byte.is_some())
+            .map(|reading| reading.took.as_secs_f64() * 1000.0),
+        phases: reading.map(|reading| reading.phases),
+        fault: fault.or_else(|| outage.map(|outage| outage.fault.clone())),
+        checked_at: pair.last.as_ref().map(|last| last.at),
+        next_check_s: next.map(|at| at.saturating_duration_since(Instant::now()).as_secs_f64()),
+        budget_spent,
+    }
+}

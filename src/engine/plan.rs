@@ -1,0 +1,98 @@
+//! What the engine is given: every pair with its probe, its pace and its ladder. Built by `app` from `Config`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::backoff::Backoff;
+use crate::domain::name::{PairName, SiteName};
+use crate::domain::reading::Reading;
+use crate::domain::{guard, judge};
+use crate::probe::Target;
+use crate::probe::wire::Kit;
+use crate::remedy::Remedy;
+
+/// One pair, ready to be watched.
+#[derive(Clone)]
+pub struct Plan {
+    /// Its name.
+    pub pair: PairName,
+    /// What is looked at; pairs of one server share it.
+    pub target: Arc<Target>,
+    /// What every probe stands on.
+    pub kit: Arc<Kit>,
+    /// What makes one check.
+    pub check: CheckRules,
+    /// When the next check comes.
+    pub backoff: Backoff,
+    /// What is done when it is down: the k-th failing check runs rung min(k, last).
+    pub ladder: Arc<[Rung]>,
+}
+
+impl Plan {
+    /// What the judge goes by.
+    pub fn rules(&self) -> judge::Rules {
+        let rungs = u32::try_from(self.ladder.len()).unwrap_or(u32::MAX);
+        judge::Rules { backoff: self.backoff, attempts: self.check.attempts, rungs }
+    }
+
+    /// Its URL as people may see it.
+    pub fn url(&self) -> &str {
+        self.target.shown()
+    }
+
+    /// Makes one attempt.
+    pub async fn attempt(&self) -> Reading {
+        self.target.probe(&self.kit, self.check.timeout).await
+    }
+
+    /// The rung with this number, from 1; the last one when there are fewer.
+    pub fn rung(&self, number: u32) -> Option<&Rung> {
+        let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+        self.ladder.get(index).or_else(|| self.ladder.last())
+    }
+}
+
+/// What makes one check.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CheckRules {
+    /// `CHECK_ATTEMPTS`.
+    pub attempts: u32,
+    /// `CHECK_RETRY_DELAY`: between two attempts.
+    pub retry_delay: Duration,
+    /// `CHECK_TIMEOUT`: one attempt.
+    pub timeout: Duration,
+}
+
+/// One rung of a pair's ladder.
+#[derive(Clone)]
+pub struct Rung {
+    /// The command as people read it.
+    pub command: Arc<str>,
+    /// Where it runs, as people call it.
+    pub site: SiteName,
+    /// What runs it.
+    pub remedy: Arc<dyn Remedy>,
+    /// Its own limit.
+    pub limit: Duration,
+    /// How its success is proved.
+    pub verify: VerifyRules,
+}
+
+/// `VERIFY_WINDOW` and `VERIFY_INTERVAL`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VerifyRules {
+    /// How long a command has to show its effect; zero turns verification off.
+    pub window: Duration,
+    /// Between two probes inside the window, and before the first.
+    pub interval: Duration,
+}
+
+/// Everything that is watched. A reload swaps it as a whole.
+pub struct Plans {
+    /// The pairs, each once.
+    pub pairs: Vec<Arc<Plan>>,
+    /// What the guard goes by.
+    pub guard: guard::Rules,
+    /// Attempts under way at once, over all pairs.
+    pub attempts_at_once: usize,
+}

@@ -1,0 +1,87 @@
+//! Entering pairs: at the start with what was saved, and at a reload with what is already known.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+
+use crate::domain::judge::{Judge, Seen, State};
+use crate::domain::name::PairName;
+
+use super::handle::Reloaded;
+use super::ledger::Batch;
+use super::plan::{Plan, Plans};
+use super::{Doing, Engine, Pair};
+
+/// What the agent before this one saved.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// Every pair's state.
+    pub states: HashMap<PairName, State>,
+    /// Runs that may still count against a budget: the pair and the moment.
+    pub runs: Vec<(PairName, Timestamp)>,
+}
+
+impl Engine {
+    /// Enters all pairs at the start.
+    pub(super) fn enter(&mut self, plans: Plans, mut saved: Saved) {
+        for (pair, at) in &saved.runs {
+            self.guard.started(pair, *at);
+        }
+        let of = plans.pairs.len();
+        for plan in plans.pairs {
+            let state = saved.states.remove(&plan.pair);
+            self.enter_one(plan, state, of);
+        }
+    }
+
+    fn enter_one(&mut self, plan: Arc<Plan>, state: Option<State>, of: usize) {
+        let pair = plan.pair.clone();
+        let resumed = state.is_some();
+        let judge = Judge::new(plan.rules(), state.unwrap_or(State::Fresh));
+        if let Some(outage) = judge.outage() {
+            self.guard.fell(&pair, outage.since);
+            self.narrator.still_down(&pair, outage);
+        }
+        self.timetable.enter(&pair, plan.backoff.interval(), of);
+        self.pairs.insert(pair.clone(), Pair { plan, judge, doing: Doing::Waiting, overdue: false, last: None });
+        if resumed {
+            let mut batch = Batch::new(pair.clone(), self.clock.now());
+            self.follow(&pair, Seen::Resumed, &mut batch);
+            self.ledger.record(batch);
+        }
+    }
+
+    /// Swaps what is watched: new pairs enter, old ones leave, the rest keep their state under the new rules.
+    pub(super) fn reload(&mut self, plans: Plans) -> Reloaded {
+        self.guard.set_rules(plans.guard);
+        self.gate = Arc::new(Semaphore::new(plans.attempts_at_once));
+        let wanted: HashMap<PairName, Arc<Plan>> =
+            plans.pairs.into_iter().map(|plan| (plan.pair.clone(), plan)).collect();
+        let gone: Vec<PairName> = self.pairs.keys().filter(|pair| !wanted.contains_key(*pair)).cloned().collect();
+        for pair in &gone {
+            self.timetable.leave(pair);
+            self.guard.forget(pair);
+            if let Some(left) = self.pairs.remove(pair) {
+                let mut batch = Batch::new(pair.clone(), self.clock.now());
+                batch.retired(left.judge.outage());
+                self.ledger.record(batch);
+            }
+        }
+        let of = wanted.len();
+        let mut reloaded = Reloaded { removed: gone.len(), ..Reloaded::default() };
+        for (pair, plan) in wanted {
+            if let Some(known) = self.pairs.get_mut(&pair) {
+                reloaded.kept += 1;
+                known.judge.set_rules(plan.rules());
+                self.timetable.enter(&pair, plan.backoff.interval(), of);
+                known.plan = plan;
+            } else {
+                reloaded.added += 1;
+                self.enter_one(plan, None, of);
+            }
+        }
+        reloaded
+    }
+}

@@ -1,0 +1,147 @@
+//! A shell command on a host: the remedy of the seed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::domain::remedy::{Run, RunStatus};
+use crate::host::{Captured, Exit, Host, Order, RunResult};
+
+use super::{Call, Done, Remedy};
+
+/// What people call it.
+pub const KIND: &str = "command";
+
+/// A command of a pair's ladder on its site's host.
+pub struct Command {
+    host: Arc<Host>,
+    /// `dc_host` in the records.
+    name: String,
+    /// What exclusivity goes by.
+    lane: String,
+    shell: String,
+}
+
+impl Command {
+    /// Joins a host, its name in the records, the address that exclusivity goes by, and the shell text.
+    pub fn new(host: Arc<Host>, name: String, lane: String, shell: String) -> Self {
+        Self { host, name, lane, shell }
+    }
+}
+
+impl Remedy for Command {
+    fn host(&self) -> &str {
+        &self.name
+    }
+
+    fn lane(&self) -> &str {
+        &self.lane
+    }
+
+    fn warm(&self) {
+        self.host.warm();
+    }
+
+    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Done> {
+        Box::pin(async move {
+            let order = Order { shell: self.shell.clone(), env: environment(call), limit: call.limit };
+            let begun = Instant::now();
+            let result = self.host.run(&order, || {}).await;
+            done(result, begun.elapsed())
+        })
+    }
+}
+
+/// What the command finds in its environment.
+fn environment(call: &Call) -> Vec<(String, String)> {
+    let incident = call.incident.map(|id| id.to_string()).unwrap_or_default();
+    [
+        ("MONITOR_PAIR", call.pair.to_string()),
+        ("MONITOR_SITE", call.pair.site.to_string()),
+        ("MONITOR_SERVER", call.pair.server.to_string()),
+        ("MONITOR_ATTEMPT", call.attempt.to_string()),
+        ("MONITOR_RUNG", call.rung.to_string()),
+        ("MONITOR_INCIDENT", incident),
+        ("MONITOR_RUN", call.run.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+/// Turns the end of a run into what people and records are told.
+fn done(result: RunResult, took: Duration) -> Done {
+    match result {
+        Ok(finished) => {
+            let status = finished.status();
+            let (exit_code, signal) = match finished.exit {
+                Exit::Code(code) => (Some(code), None),
+                Exit::Signal(name) => (None, Some(name)),
+            };
+            let error = match (status, &signal, exit_code) {
+                (RunStatus::Executed, _, _) => String::new(),
+                (_, Some(name), _) => format!("the command was killed by SIG{name}"),
+                (_, None, Some(126)) => {
+                    "the command exited with code 126: it was found and could not be executed; check its permissions"
+                        .into()
+                }
+                (_, None, Some(127)) => {
+                    "the command exited with code 127: it was not found; check its path for this user".into()
+                }
+                (_, None, code) => format!("the command exited with code {}", code.unwrap_or_default()),
+            };
+            let run = Run {
+                status,
+                started: true,
+                exit_code,
+                signal,
+                duration: finished.duration,
+                excerpt: excerpt(&finished.captured),
+                error,
+            };
+            Done { run, output: finished.captured }
+        }
+        Err(error) => {
+            let output = error.captured().cloned().unwrap_or_default();
+            let run = Run {
+                status: error.status(),
+                started: error.started(),
+                exit_code: None,
+                signal: None,
+                duration: took,
+                excerpt: excerpt(&output),
+                error: error.to_string(),
+            };
+            Done { run, output }
+        }
+    }
+}
+
+/// The last lines of output, as many as fit [`Run::MAX_EXCERPT`] characters.
+fn excerpt(output: &Captured) -> String {
+    let text = output.text.trim_end();
+    let skip = text.chars().count().saturating_sub(Run::MAX_EXCERPT);
+    let tail: String = text.chars().skip(skip).collect();
+    // A line that was cut in the middle is dropped, unless it is all there is.
+    match tail.split_once('\n') {
+        Some((_, whole)) if skip > 0 => whole.to_owned(),
+        _ => tail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_the_whole_last_lines() {
+        let output = |text: String| Captured { text, ..Captured::default() };
+        assert_eq!(excerpt(&output("one\ntwo\n".into())), "one\ntwo");
+        let long: String = (0..200).map(|n| format!("line {n}\n")).collect();
+        let short = excerpt(&output(long));
+        assert!(short.chars().count() <= Run::MAX_EXCERPT);
+        assert!(short.starts_with("line ") && short.ends_with("line 199"), "{short}");
+        assert_eq!(excerpt(&output("x".repeat(1000))).len(), Run::MAX_EXCERPT);
+    }
+}

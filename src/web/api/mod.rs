@@ -1,0 +1,24 @@
+//! One file per resource.
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use super::State;
+
+pub mod health;
+pub mod history;
+pub mod pairs;
+
+/// Every route below `/api`.
+pub fn routes() -> Router<State> {
+    Router::new()
+        .route("/health/", get(health::basic))
+        .route("/health/live/", get(health::live))
+        .route("/health/ready/", get(health::ready))
+        .route("/status", get(pairs::status))
+        .route("/pairs/{pair}/probe", post(pairs::probe))
+        .route("/pairs/{pair}/heal", post(pairs::heal))
+        .route("/incidents", get(history::incidents))
+        .route("/actions", get(history::actions))
+        .route("/reload", post(pairs::reload))
+}
