@@ -133,16 +133,15 @@ impl Store {
         pair: Option<&PairName>,
         since: Timestamp,
     ) -> Result<Vec<(PairName, Timestamp)>, StoreError> {
-        let rows: Result<Vec<(String, i64)>, _> = match pair {
-            Some(pair) => {
-                let sql = "SELECT pair, intended_at FROM runs WHERE pair = $1 AND intended_at >= $2 AND refusal IS NULL ORDER BY intended_at, id";
-                let query = sqlx::query_as(sql).bind(pair.to_string()).bind(since.as_millisecond());
-                query.fetch_all(&self.readers).await
-            }
-            None => {
-                let sql = "SELECT pair, intended_at FROM runs WHERE intended_at >= $1 AND refusal IS NULL ORDER BY intended_at, id";
-                sqlx::query_as(sql).bind(since.as_millisecond()).fetch_all(&self.readers).await
-            }
+        let rows: Result<Vec<(String, i64)>, _> = if let Some(pair) = pair {
+            let sql = "SELECT pair, intended_at FROM runs \
+                       WHERE pair = $1 AND intended_at >= $2 AND refusal IS NULL ORDER BY intended_at, id";
+            let query = sqlx::query_as(sql).bind(pair.to_string()).bind(since.as_millisecond());
+            query.fetch_all(&self.readers).await
+        } else {
+            let sql = "SELECT pair, intended_at FROM runs \
+                       WHERE intended_at >= $1 AND refusal IS NULL ORDER BY intended_at, id";
+            sqlx::query_as(sql).bind(since.as_millisecond()).fetch_all(&self.readers).await
         };
         let rows = rows.map_err(|error| self.sort(error))?;
         Ok(rows.into_iter().filter_map(|(pair, at)| Some((pair.parse().ok()?, time(at)))).collect())
