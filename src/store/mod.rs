@@ -12,17 +12,20 @@ pub mod recorder;
 mod retention;
 mod saved;
 mod write;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::AnyPool;
+use sqlx::{AnyPool, Connection};
 
 pub use error::{StoreError, in_one_line};
 pub use recorder::{Health, NotRecorded, Recorder, Writing};
 pub use retention::Pruned;
 pub use saved::{Intent, PendingNotice, Saved, Thread};
+use writer::Writer;
+
 pub use write::{Closing, Ended, Order, Write};
 
 /// One transaction must end within this; a frozen database must not hold the writer for ever.
@@ -39,7 +42,7 @@ enum Kind {
 #[derive(Debug, Clone)]
 pub struct Store {
     kind: Arc<Kind>,
-    writer: AnyPool,
+    writer: Arc<Writer>,
     readers: AnyPool,
 }
 
@@ -56,10 +59,18 @@ impl Store {
 
     async fn commit_all<'a>(&self, writes: impl Iterator<Item = &'a Write> + Send) -> Result<(), StoreError> {
         let writes: Vec<&Write> = writes.collect();
+        let begin = match *self.kind {
+            // The lock is asked for before anything is done.
+            Kind::Sqlite { .. } => "BEGIN IMMEDIATE",
+            Kind::Postgres => "BEGIN",
+        };
         let work = async {
-            let mut transaction = self.writer.begin().await?;
+            let (mut place, mut connection) = self.writer.lend().await?;
+            let mut transaction = connection.begin_with(begin).await?;
             apply::apply(&mut transaction, &writes).await?;
-            transaction.commit().await
+            transaction.commit().await?;
+            *place = Some(connection);
+            Ok(())
         };
         match tokio::time::timeout(COMMIT_LIMIT, work).await {
             Ok(done) => done.map_err(|error| self.sort(error)),

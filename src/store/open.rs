@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, Executor};
+use sqlx::{AnyConnection, ConnectOptions};
 use url::Url;
 
+use super::writer::{Writer, prepare};
 use super::{Kind, Store, StoreError};
 
 static STEPS: Migrator = sqlx::migrate!("src/store/migrations");
 
 /// A connection must be there within this.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Opening with examination and migrations must end within this.
+const OPEN_LIMIT: Duration = Duration::from_mins(2);
 /// Readers beside the one writer: the control socket, the API and the command line seldom ask more at once.
 const READERS: u32 = 4;
 /// Larger files are not examined page by page at start: it reads them whole.
@@ -46,13 +49,13 @@ impl Store {
         };
         let options = AnyConnectOptions::from_url(&url).map_err(|error| StoreError::BadUrl(error.to_string()))?;
         let options = options.disable_statement_logging();
-        let writer = connect(&kind, &options, statements, 1).await?;
-        if let Kind::Sqlite { path } = &kind {
-            examine(path, &kind, &writer).await?;
-        }
-        STEPS.run(&writer).await.map_err(|error| migration_failed(&kind, error))?;
-        let readers = connect(&kind, &options, statements, READERS).await?;
-        Ok(Self { kind: Arc::new(kind), writer, readers })
+        let writer = Writer::new(options.clone(), statements);
+        let ready = tokio::time::timeout(OPEN_LIMIT, bring_up_to_date(&kind, &writer)).await;
+        ready.map_err(|_| StoreError::Slow(OPEN_LIMIT))??;
+        let readers = AnyPoolOptions::new().max_connections(READERS).acquire_timeout(CONNECT_LIMIT);
+        let readers = readers.after_connect(move |connection, _| Box::pin(prepare(connection, statements)));
+        let readers = readers.connect_with(options).await.map_err(|error| StoreError::sort(&kind, error))?;
+        Ok(Self { kind: Arc::new(kind), writer: Arc::new(writer), readers })
     }
 }
 
@@ -86,39 +89,22 @@ fn create(path: &Path) -> Result<(), StoreError> {
     opened.map(drop).map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
-async fn connect(
-    kind: &Kind,
-    options: &AnyConnectOptions,
-    statements: &'static str,
-    most: u32,
-) -> Result<AnyPool, StoreError> {
-    let sorted = |error| StoreError::sort(kind, error);
-    // A pool repeats what fails until its time is over and then says only that; one connection made first tells why.
-    let first = async {
-        let mut connection = AnyConnection::connect_with(options).await?;
-        prepare(&mut connection, statements).await?;
-        connection.close().await
-    };
-    let first = tokio::time::timeout(CONNECT_LIMIT, first).await;
-    first.map_err(|_| StoreError::Slow(CONNECT_LIMIT))?.map_err(sorted)?;
-    let pool = AnyPoolOptions::new().max_connections(most).acquire_timeout(CONNECT_LIMIT);
-    let pool = pool.after_connect(move |connection, _| Box::pin(prepare(connection, statements)));
-    pool.connect_with(options.clone()).await.map_err(sorted)
-}
-
-async fn prepare(connection: &mut AnyConnection, statements: &'static str) -> Result<(), sqlx::Error> {
-    for statement in statements.split_inclusive(';') {
-        connection.execute(statement).await?;
+async fn bring_up_to_date(kind: &Kind, writer: &Writer) -> Result<(), StoreError> {
+    let (mut place, mut connection) = writer.lend().await.map_err(|error| StoreError::sort(kind, error))?;
+    if let Kind::Sqlite { path } = kind {
+        examine(path, kind, &mut connection).await?;
     }
+    STEPS.run(&mut connection).await.map_err(|error| migration_failed(kind, error))?;
+    *place = Some(connection);
     Ok(())
 }
 
-async fn examine(path: &Path, kind: &Kind, writer: &AnyPool) -> Result<(), StoreError> {
+async fn examine(path: &Path, kind: &Kind, connection: &mut AnyConnection) -> Result<(), StoreError> {
     let size = std::fs::metadata(path).map(|m| m.len()).unwrap_or_default();
     if size > EXAMINED {
         return Ok(());
     }
-    let answer: Result<String, _> = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(writer).await;
+    let answer: Result<String, _> = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await;
     let what = answer.map_err(|error| StoreError::sort(kind, error))?;
     if what == "ok" { Ok(()) } else { Err(StoreError::Corrupt { place: path.display().to_string(), what }) }
 }

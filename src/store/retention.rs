@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Kind, Store, StoreError};
+use super::{COMMIT_LIMIT, Kind, Store, StoreError};
 
 /// Rows removed at once: the writer is free for the recorder in between.
 const STEP: u64 = 1000;
@@ -47,13 +47,10 @@ impl Store {
         let dead = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE stage = 'dead' AND done_at < $1 LIMIT $2) \
                     AND stage = 'dead'";
         let dead = self.remove(dead, before).await?;
-        sqlx::query(
-            "DELETE FROM threads WHERE incident NOT IN (SELECT id FROM incidents) \
-             AND incident NOT IN (SELECT incident FROM outbox WHERE stage = 'waiting')",
-        )
-        .execute(&self.writer)
-        .await
-        .map_err(|error| self.sort(error))?;
+        let threads = "DELETE FROM threads WHERE incident IN (SELECT incident FROM threads \
+                       WHERE $1 IS NOT NULL AND incident NOT IN (SELECT id FROM incidents) \
+                       AND incident NOT IN (SELECT incident FROM outbox WHERE stage = 'waiting') LIMIT $2)";
+        self.remove(threads, before).await?;
         Ok(Pruned { incidents, runs, notices: delivered + dead })
     }
 
@@ -70,8 +67,14 @@ impl Store {
         let limit = i64::try_from(STEP).unwrap_or(i64::MAX);
         let mut removed = 0;
         loop {
-            let done = sqlx::query(sql).bind(before).bind(limit).execute(&self.writer).await;
-            let rows = done.map_err(|error| self.sort(error))?.rows_affected();
+            let work = async {
+                let (mut place, mut connection) = self.writer.lend().await?;
+                let done = sqlx::query(sql).bind(before).bind(limit).execute(&mut connection).await?;
+                *place = Some(connection);
+                Ok(done.rows_affected())
+            };
+            let rows = tokio::time::timeout(COMMIT_LIMIT, work).await;
+            let rows = rows.map_err(|_| StoreError::Slow(COMMIT_LIMIT))?.map_err(|error| self.sort(error))?;
             removed += rows;
             if rows < STEP {
                 return Ok(removed);

@@ -1,4 +1,5 @@
 //! The database against both kinds: the same scenarios on SQLite and on PostgreSQL.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what broke by panicking")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -67,7 +68,7 @@ macro_rules! on_both {
 }
 
 async fn within(work: impl Future<Output = ()>) {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("the scenario took over a minute");
+    tokio::time::timeout(Duration::from_mins(1), work).await.expect("the scenario took over a minute");
 }
 
 fn id(n: u128) -> Uuid {

@@ -1,4 +1,5 @@
 //! One throw-away PostgreSQL for the test program, one database per test.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what broke by panicking")]
 
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -82,7 +83,7 @@ fn start() -> Server {
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut child = spawned.expect("`setpriv` or `sh` is missing; install Debian's `util-linux`");
     let alive = child.stdin.take().unwrap();
-    let limit = Instant::now() + Duration::from_secs(60);
+    let limit = Instant::now() + Duration::from_mins(1);
     while !folder.join(".s.PGSQL.5432").exists() {
         let log = || std::fs::read_to_string(folder.join("initdb.log")).unwrap_or_default();
         assert!(child.try_wait().unwrap().is_none(), "initdb failed: {}", log());
