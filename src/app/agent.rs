@@ -10,14 +10,14 @@ use anyhow::Context;
 use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
 use tokio::net::UnixListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::domain::judge::State;
 use crate::engine::clock::Clock;
-use crate::engine::delivery::{self, Delivery};
-use crate::engine::handle::{Handle, Reloaded};
+use crate::engine::delivery::{self, ChannelHealth, Delivery};
 use crate::engine::ledger::{Journal, Ledger, Outlet};
 use crate::engine::narrate::{Narrator, Voice};
 use crate::engine::{self, Engine};
@@ -25,13 +25,14 @@ use crate::env::Redactor;
 use crate::fetch::{self, Roots};
 use crate::message::Line;
 use crate::probe::wire::Kit;
-use crate::store::{Recorder, Store, Write};
+use crate::store::{Recorder, Saved, Store, Write};
 use crate::web;
 
 use super::audit::{self, Audit};
-use super::channels;
+use super::channels::{self, Configured};
 use super::log::LogGuard;
 use super::plans::{self, Hosts};
+use super::reload::{Fixed, Reloader};
 use super::source::Source;
 use super::{heartbeat, systemd};
 
@@ -88,31 +89,14 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
 
     let mut deliveries = JoinSet::new();
     let deliveries_stop = CancellationToken::new();
-    let (mut outlets, mut views) = (Vec::new(), Vec::new());
-    for channel in channels::build(&config, &roots, &saved.moves)? {
-        let name = channel.channel.name().to_owned();
-        let mine = |other: &str| other == name;
-        let pending = saved.outbox.iter().filter(|row| mine(&row.channel)).map(|row| row.notice.clone()).collect();
-        let threads = saved.threads.iter().filter(|row| mine(&row.channel));
-        let threads = threads.map(|row| (row.incident, row.message_ref.clone())).collect();
-        let (delivery, notices, health) = Delivery::new(delivery::Parts {
-            channel: channel.channel,
-            name: name.clone(),
-            address: channel.address,
-            pending,
-            threads,
-            journal: journal.clone(),
-            narrator: narrator.clone(),
-            clock,
-        });
-        deliveries.spawn(delivery.run(deliveries_stop.clone()));
-        outlets.push(Outlet { channel: name, notices });
-        views.push(health);
-    }
+    let channels = channels::build(&config, &roots, &saved.moves)?;
+    let desk = Desk { journal: &journal, narrator: &narrator, clock };
+    let (outlets, views) = desk.open(channels, &saved, &mut deliveries, &deliveries_stop);
 
     let ledger = Ledger { journal, audit: sink, outlets, mask: mask(&redactor), zone: zone.clone() };
     let saved = engine::Saved { states: states(&saved.states), runs };
-    let built = plans::plans(&config, &*current(&hosts), &kit);
+    let first: Arc<Hosts> = current(&hosts);
+    let built = plans::plans(&config, &first, &kit);
     let (engine, handle, pulse) =
         Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved });
 
@@ -167,6 +151,46 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     Ok(())
 }
 
+/// What every delivery stands on.
+struct Desk<'a> {
+    journal: &'a Arc<dyn Journal>,
+    narrator: &'a Arc<Narrator>,
+    clock: Clock,
+}
+
+impl Desk<'_> {
+    /// Starts one delivery per channel, each with what waits for it; gives the ways in and the views of their health.
+    fn open(
+        &self,
+        channels: Vec<Configured>,
+        saved: &Saved,
+        deliveries: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> (Vec<Outlet>, Vec<watch::Receiver<ChannelHealth>>) {
+        let start = |Configured { channel, address }: Configured| {
+            let name = channel.name().to_owned();
+            let pending = saved.outbox.iter().filter(|row| row.channel == name).map(|row| row.notice.clone()).collect();
+            let threads = saved.threads.iter().filter(|row| row.channel == name);
+            let threads = threads.map(|row| (row.incident, row.message_ref.clone())).collect();
+            let (journal, narrator) = (self.journal.clone(), self.narrator.clone());
+            let parts = delivery::Parts {
+                channel,
+                name: name.clone(),
+                address,
+                pending,
+                threads,
+                journal,
+                narrator,
+                clock: self.clock,
+            };
+            let (delivery, notices, health) = Delivery::new(parts);
+            deliveries.spawn(delivery.run(stop.clone()));
+            (Outlet { channel: name, notices }, health)
+        };
+        channels.into_iter().map(start).unzip()
+    }
+}
+
 /// The first lines of a run: what is watched, by what rules, and what keeps us safe.
 fn introduce(config: &Config, narrator: &Narrator) {
     let pace = config.pace;
@@ -187,7 +211,7 @@ fn introduce(config: &Config, narrator: &Narrator) {
     }
 }
 
-fn voice(config: &Config, zone: &TimeZone) -> Voice {
+pub(super) fn voice(config: &Config, zone: &TimeZone) -> Voice {
     Voice { language: config.language(), successes: config.log.successes, zone: zone.clone() }
 }
 
@@ -207,12 +231,8 @@ fn mask(redactor: &Arc<RwLock<Redactor>>) -> Arc<dyn Fn(&str) -> String + Send +
     Arc::new(move |text| current(&redactor).mask(text).into_owned())
 }
 
-fn current<T: Clone>(shared: &Arc<RwLock<T>>) -> T {
+pub(super) fn current<T: Clone>(shared: &Arc<RwLock<T>>) -> T {
     shared.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-}
-
-fn swap<T>(shared: &RwLock<T>, value: T) -> T {
-    std::mem::replace(&mut *shared.write().unwrap_or_else(std::sync::PoisonError::into_inner), value)
 }
 
 /// Opens the control socket for this user alone. The lock on `STATE_DIR` is ours, so what lies there is stale.
@@ -252,95 +272,5 @@ impl Journal for RecorderJournal {
                 }
             }
         })
-    }
-}
-
-/// What cannot be swapped while we run.
-#[derive(Debug, Clone, PartialEq)]
-struct Fixed {
-    general: crate::config::General,
-    telegram: crate::config::telegram::Telegram,
-    log_file: std::path::PathBuf,
-    log_json: bool,
-    rotation: (f64, u32),
-}
-
-impl Fixed {
-    fn of(config: &Config) -> Self {
-        let mut general = config.general.clone();
-        // The language is swapped with the voice.
-        general.language = crate::message::Language::En;
-        Self {
-            general,
-            telegram: config.telegram.clone(),
-            log_file: config.log.file.clone(),
-            log_json: config.log.json,
-            rotation: (config.log.max_size_mb, config.log.backups),
-        }
-    }
-}
-
-/// Reads the configuration again: parses and checks it whole, then swaps; on any mistake the old one stays.
-struct Reloader {
-    source: Source,
-    log: Option<Arc<LogGuard>>,
-    zone: TimeZone,
-    narrator: Arc<Narrator>,
-    redactor: Arc<RwLock<Redactor>>,
-    kit: Arc<Kit>,
-    hosts: Arc<RwLock<Arc<Hosts>>>,
-    engine: Handle,
-    fixed: Fixed,
-}
-
-impl Reloader {
-    async fn on_hangup(self: Arc<Self>, mut hangup: tokio::sync::mpsc::Receiver<()>, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                asked = hangup.recv() => {
-                    if asked.is_none() {
-                        return;
-                    }
-                    // What went wrong is in the log.
-                    let _ = self.clone().reload().await;
-                }
-            }
-        }
-    }
-
-    async fn reload(self: Arc<Self>) -> Result<Reloaded, String> {
-        systemd::reloading();
-        let outcome = self.try_reload().await;
-        if let Err(problems) = &outcome {
-            self.narrator.error(&Line::ReloadRefused { problems });
-        }
-        systemd::ready();
-        outcome
-    }
-
-    async fn try_reload(&self) -> Result<Reloaded, String> {
-        let loaded = self.source.load().map_err(|error| error.to_string())?;
-        let Some(config) = loaded.config else { return Err(loaded.report.to_string()) };
-        if let Some(log) = &self.log {
-            log.set_redactor(Arc::new(super::LogMask(config.redactor.clone())));
-            log.set_level(&config.log.level).map_err(|error| error.to_string())?;
-        }
-        swap(&self.redactor, config.redactor.clone());
-        if Fixed::of(&config) != self.fixed {
-            tracing::warn!(
-                "STATE_DIR, DATABASE_URL, HEARTBEAT_URL, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and LOG_BACKUP_COUNT \
-                 are read at start only: restart the agent to use their new values"
-            );
-        }
-        let hosts = Arc::new(Hosts::new(&config, Some(&*current(&self.hosts))));
-        let plans = plans::plans(&config, &hosts, &self.kit);
-        let pairs = plans.pairs.len();
-        let reloaded = self.engine.reload(plans).await.map_err(|error| error.to_string())?;
-        self.narrator.set_voice(voice(&config, &self.zone));
-        // A host that is gone closes its sessions when the last command that runs there has ended.
-        swap(&self.hosts, hosts);
-        self.narrator.info(&Line::Reloaded { pairs });
-        Ok(reloaded)
     }
 }

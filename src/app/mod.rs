@@ -9,6 +9,7 @@ pub mod heartbeat;
 pub mod lock;
 pub mod log;
 pub mod plans;
+mod reload;
 pub mod signals;
 pub mod source;
 pub mod systemd;

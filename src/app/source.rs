@@ -30,7 +30,6 @@ pub struct Unreadable {
 
 impl Source {
     /// Looks for the file: the one that was named, else `./.env`, else `.env` beside the binary.
-    #[expect(clippy::disallowed_methods, reason = "app reads the process environment, once")]
     pub fn find(named: Option<&Path>) -> Self {
         let process = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))

@@ -63,7 +63,7 @@ pub fn run(source: Source) -> u8 {
             ended.cancel();
             outcome
         };
-        let (outcome, _) = tokio::join!(agent, listen(stop.clone(), ended.clone(), reload));
+        let (outcome, ()) = tokio::join!(agent, listen(stop.clone(), ended.clone(), reload));
         outcome
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));

@@ -1,0 +1,116 @@
+//! A reload: parse and check whole, then swap; on any mistake the old configuration stays.
+
+use std::sync::{Arc, RwLock};
+
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::engine::handle::{Handle, Reloaded};
+use crate::engine::narrate::Narrator;
+use crate::env::Redactor;
+use crate::message::Line;
+use crate::probe::wire::Kit;
+
+use super::agent::{current, voice};
+use super::log::LogGuard;
+use super::plans::{self, Hosts};
+use super::source::Source;
+use super::systemd;
+
+/// What cannot be swapped while we run.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fixed {
+    general: crate::config::General,
+    telegram: crate::config::telegram::Telegram,
+    log_file: std::path::PathBuf,
+    log_json: bool,
+    rotation: (f64, u32),
+}
+
+impl Fixed {
+    pub(super) fn of(config: &Config) -> Self {
+        let mut general = config.general.clone();
+        // The language is swapped with the voice.
+        general.language = crate::message::Language::En;
+        Self {
+            general,
+            telegram: config.telegram.clone(),
+            log_file: config.log.file.clone(),
+            log_json: config.log.json,
+            rotation: (config.log.max_size_mb, config.log.backups),
+        }
+    }
+}
+
+/// Reads the configuration again: parses and checks it whole, then swaps; on any mistake the old one stays.
+pub(super) struct Reloader {
+    pub(super) source: Source,
+    pub(super) log: Option<Arc<LogGuard>>,
+    pub(super) zone: TimeZone,
+    pub(super) narrator: Arc<Narrator>,
+    pub(super) redactor: Arc<RwLock<Redactor>>,
+    pub(super) kit: Arc<Kit>,
+    pub(super) hosts: Arc<RwLock<Arc<Hosts>>>,
+    pub(super) engine: Handle,
+    pub(super) fixed: Fixed,
+}
+
+impl Reloader {
+    /// Reloads at each SIGHUP.
+    pub(super) async fn on_hangup(self: Arc<Self>, mut hangup: mpsc::Receiver<()>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                asked = hangup.recv() => {
+                    if asked.is_none() {
+                        return;
+                    }
+                    // What went wrong is in the log.
+                    let _ = self.clone().reload().await;
+                }
+            }
+        }
+    }
+
+    /// Reloads now.
+    pub(super) async fn reload(self: Arc<Self>) -> Result<Reloaded, String> {
+        systemd::reloading();
+        let outcome = self.try_reload().await;
+        if let Err(problems) = &outcome {
+            self.narrator.error(&Line::ReloadRefused { problems });
+        }
+        systemd::ready();
+        outcome
+    }
+
+    async fn try_reload(&self) -> Result<Reloaded, String> {
+        let loaded = self.source.load().map_err(|error| error.to_string())?;
+        let Some(config) = loaded.config else { return Err(loaded.report.to_string()) };
+        if let Some(log) = &self.log {
+            log.set_redactor(Arc::new(super::LogMask(config.redactor.clone())));
+            log.set_level(&config.log.level).map_err(|error| error.to_string())?;
+        }
+        swap(&self.redactor, config.redactor.clone());
+        if Fixed::of(&config) != self.fixed {
+            tracing::warn!(
+                "STATE_DIR, DATABASE_URL, HEARTBEAT_URL, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and LOG_BACKUP_COUNT \
+                 are read at start only: restart the agent to use their new values"
+            );
+        }
+        let hosts = Arc::new(Hosts::new(&config, Some(&*current(&self.hosts))));
+        let plans = plans::plans(&config, &hosts, &self.kit);
+        let pairs = plans.pairs.len();
+        let reloaded = self.engine.reload(plans).await.map_err(|error| error.to_string())?;
+        self.narrator.set_voice(voice(&config, &self.zone));
+        // A host that is gone closes its sessions when the last command that runs there has ended.
+        swap(&self.hosts, hosts);
+        self.narrator.info(&Line::Reloaded { pairs });
+        Ok(reloaded)
+    }
+}
+
+fn swap<T>(shared: &RwLock<T>, value: T) -> T {
+    std::mem::replace(&mut *shared.write().unwrap_or_else(std::sync::PoisonError::into_inner), value)
+}
