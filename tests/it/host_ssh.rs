@@ -337,6 +337,7 @@ async fn a_full_max_startups_is_waited_out() {
         drop(socket);
     });
     ended.unwrap();
+    assert!(sshd.log().contains("MaxStartups"), "it was never full: {}", sshd.log());
 }
 
 #[tokio::test]
@@ -353,6 +354,18 @@ async fn a_wrong_password_is_told_and_a_right_one_lets_in() {
     assert_eq!(e.status(), RunStatus::AuthFailed);
     site.site.password = Some(SecretString::from(PASSWORD));
     assert_eq!(text(&site.run("id -un").await.unwrap()).trim(), user.0);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_the_password_by_keyboard_gets_it() {
+    let user = User::new("/bin/sh");
+    let by_keyboard = ["UsePAM yes", "KbdInteractiveAuthentication yes", "PasswordAuthentication no"];
+    let sshd = Sshd::start(&Options::with(&by_keyboard));
+    let mut site = Site::at(sshd.port);
+    site.site.username.clone_from(&user.0);
+    site.site.password = Some(SecretString::from(PASSWORD));
+    let report = site.host().check().await.unwrap();
+    assert_eq!(report.login, "keyboard-interactive");
 }
 
 #[tokio::test]
