@@ -136,11 +136,23 @@ async fn twenty_commands_at_once_all_run() {
     let sshd = Sshd::start(&Options::default());
     let site = Site::with_key(&sshd);
     let host = std::sync::Arc::new(site.host());
+    let go = site.state.path().join("go");
     let mut runs = tokio::task::JoinSet::new();
     for i in 0..20 {
-        let host = host.clone();
-        runs.spawn(async move { run_on(&host, &format!("sleep 0.3; echo {i}")).await.unwrap().captured.text });
+        let (host, go) = (host.clone(), go.clone());
+        let shell = format!("until [ -e {} ]; do sleep 0.1; done; echo {i}", go.display());
+        runs.spawn(async move { run_on(&host, &shell).await.unwrap().captured.text });
     }
+    // None ends before all have begun, so that none finds a slot that another has left.
+    let sshd = std::sync::Arc::new(sshd);
+    let watched = sshd.clone();
+    let all_begun = move || watched.log().matches("Starting session").count() == 20;
+    let waiting = tokio::task::spawn_blocking(move || {
+        let begun = wait_until(Duration::from_secs(20), &all_begun);
+        std::fs::write(go, "").unwrap();
+        begun
+    });
+    assert!(waiting.await.unwrap(), "twenty commands run side by side");
     let mut said = runs.join_all().await;
     said.sort_by_key(|text| text.trim().parse::<u32>().unwrap());
     assert_eq!(said, (0..20).map(|i| format!("{i}\n")).collect::<Vec<_>>());
