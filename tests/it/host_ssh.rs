@@ -154,7 +154,7 @@ async fn twenty_commands_at_once_all_run() {
     });
     assert!(waiting.await.unwrap(), "twenty commands run side by side");
     let mut said = runs.join_all().await;
-    said.sort_by_key(|text| text.trim().parse::<u32>().unwrap());
+    said.sort_by_key(|text| text.trim().parse::<u32>().unwrap_or_else(|_| panic!("{text:?}")));
     assert_eq!(said, (0..20).map(|i| format!("{i}\n")).collect::<Vec<_>>());
     assert_eq!(sshd.logins(), 3, "eight commands a session");
 }

@@ -79,9 +79,9 @@ impl Sshd {
             for kind in kinds {
                 writeln!(text, "HostKey {root}/host_{kind}").unwrap();
             }
-            if let Some(path) = &options.path {
-                writeln!(text, "SetEnv PATH={}:/usr/bin:/bin", path.display()).unwrap();
-            }
+            // Under sshd bash reads ~/.bashrc unless it believes to be a nested shell; what stands there is not ours to test.
+            let path = options.path.as_ref().map(|path| format!(" PATH={}:/usr/bin:/bin", path.display()));
+            writeln!(text, "SetEnv SHLVL=2{}", path.unwrap_or_default()).unwrap();
             std::fs::write(folder.path().join("sshd_config"), text + "\n").unwrap();
             let log = std::fs::File::create(folder.path().join("log")).unwrap();
             let mut child = Command::new(sshd)
