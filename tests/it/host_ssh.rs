@@ -136,13 +136,25 @@ async fn twenty_commands_at_once_all_run() {
     let sshd = Sshd::start(&Options::default());
     let site = Site::with_key(&sshd);
     let host = std::sync::Arc::new(site.host());
+    let go = site.state.path().join("go");
     let mut runs = tokio::task::JoinSet::new();
     for i in 0..20 {
-        let host = host.clone();
-        runs.spawn(async move { run_on(&host, &format!("sleep 0.3; echo {i}")).await.unwrap().captured.text });
+        let (host, go) = (host.clone(), go.clone());
+        let shell = format!("until [ -e {} ]; do sleep 0.1; done; echo {i}", go.display());
+        runs.spawn(async move { run_on(&host, &shell).await.unwrap().captured.text });
     }
+    // None ends before all have begun, so that none finds a slot that another has left.
+    let sshd = std::sync::Arc::new(sshd);
+    let watched = sshd.clone();
+    let all_begun = move || watched.log().matches("Starting session").count() == 20;
+    let waiting = tokio::task::spawn_blocking(move || {
+        let begun = wait_until(Duration::from_secs(20), &all_begun);
+        std::fs::write(go, "").unwrap();
+        begun
+    });
+    assert!(waiting.await.unwrap(), "twenty commands run side by side");
     let mut said = runs.join_all().await;
-    said.sort_by_key(|text| text.trim().parse::<u32>().unwrap());
+    said.sort_by_key(|text| text.trim().parse::<u32>().unwrap_or_else(|_| panic!("{text:?}")));
     assert_eq!(said, (0..20).map(|i| format!("{i}\n")).collect::<Vec<_>>());
     assert_eq!(sshd.logins(), 3, "eight commands a session");
 }
@@ -337,6 +349,7 @@ async fn a_full_max_startups_is_waited_out() {
         drop(socket);
     });
     ended.unwrap();
+    assert!(sshd.log().contains("MaxStartups"), "it was never full: {}", sshd.log());
 }
 
 #[tokio::test]
@@ -353,6 +366,18 @@ async fn a_wrong_password_is_told_and_a_right_one_lets_in() {
     assert_eq!(e.status(), RunStatus::AuthFailed);
     site.site.password = Some(SecretString::from(PASSWORD));
     assert_eq!(text(&site.run("id -un").await.unwrap()).trim(), user.0);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_the_password_by_keyboard_gets_it() {
+    let user = User::new("/bin/sh");
+    let by_keyboard = ["UsePAM yes", "KbdInteractiveAuthentication yes", "PasswordAuthentication no"];
+    let sshd = Sshd::start(&Options::with(&by_keyboard));
+    let mut site = Site::at(sshd.port);
+    site.site.username.clone_from(&user.0);
+    site.site.password = Some(SecretString::from(PASSWORD));
+    let report = site.host().check().await.unwrap();
+    assert_eq!(report.login, "keyboard-interactive");
 }
 
 #[tokio::test]

@@ -144,11 +144,13 @@ fn broken(site: &SshSite, e: &russh::Error, opening: &Opening) -> HostError {
     let said = opening.lock().unwrap_or_else(PoisonError::into_inner);
     let first = said.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let hung_up = matches!(e, russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_));
-    // OpenSSH says these two words before it hangs up on one connection too many.
-    let crowded = said.starts_with(b"Exceeded MaxStartups");
+    // OpenSSH's words before it hangs up on one connection too many, and (since 9.8) on an address it is cross with.
+    let crowded = said.starts_with(b"Exceeded MaxStartups") || said.starts_with(b"Not allowed at this time");
     let dropped = hung_up && (said.is_empty() || crowded || said.starts_with(b"SSH-"));
     let why = if crowded {
-        "too many connections wait for their login there (MaxStartups); raise it or start fewer at once".to_owned()
+        "it has too many connections that wait for their login (MaxStartups), or holds failed logins against our address \
+         (PerSourcePenalties); wait, or change these in its sshd_config"
+            .to_owned()
     } else if said.is_empty() {
         "it closed the connection before saying anything; a full MaxStartups, a firewall or fail2ban do that".to_owned()
     } else if !said.starts_with(b"SSH-") {

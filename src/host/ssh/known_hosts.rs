@@ -49,13 +49,16 @@ impl Records {
         let mut records = Self::default();
         for (number, line) in (1..).zip(text.lines()) {
             match Line::parse(line) {
-                Ok(Some(line)) if line.names(&name) => match line.marker {
+                Ok(Some(line)) if names(line.hosts, &name) => match line.marker {
                     Marker::None => records.keys.push((number, line.key)),
                     Marker::Revoked => records.revoked.push((number, line.key)),
                     Marker::CertAuthority => {}
                 },
-                Ok(_) => {}
-                Err(why) => records.broken.push((number, why)),
+                // A kind of key that we do not know is trouble only on a line about this host.
+                Err((hosts, why)) if hosts.is_none_or(|hosts| names(hosts, &name)) => {
+                    records.broken.push((number, why));
+                }
+                Ok(_) | Err(_) => {}
             }
         }
         records
@@ -114,7 +117,8 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn parse(line: &'a str) -> Result<Option<Self>, &'static str> {
+    /// The error bears the host list, where the line has one.
+    fn parse(line: &'a str) -> Result<Option<Self>, (Option<&'a str>, &'static str)> {
         let mut words = line.split([' ', '\t', '\r']).filter(|word| !word.is_empty());
         let Some(mut hosts) = words.next().filter(|word| !word.starts_with('#')) else { return Ok(None) };
         let mut marker = Marker::None;
@@ -122,35 +126,36 @@ impl<'a> Line<'a> {
             marker = match hosts {
                 "@revoked" => Marker::Revoked,
                 "@cert-authority" => Marker::CertAuthority,
-                _ => return Err("an unknown marker"),
+                _ => return Err((None, "an unknown marker")),
             };
-            hosts = words.next().ok_or("nothing after the marker")?;
+            hosts = words.next().ok_or((None, "nothing after the marker"))?;
         }
-        let kind = words.next().ok_or("no key type")?;
-        let blob = words.next().ok_or("no key")?;
-        let blob = BASE64.decode(blob.as_bytes()).map_err(|_| "the key is not base64")?;
-        let key = PublicKey::from_bytes(&blob).map_err(|_| "the key is damaged or of a kind we do not know")?;
+        let kind = words.next().ok_or((Some(hosts), "no key type"))?;
+        let blob = words.next().ok_or((Some(hosts), "no key"))?;
+        let blob = BASE64.decode(blob.as_bytes()).map_err(|_| (Some(hosts), "the key is not base64"))?;
+        let key = PublicKey::from_bytes(&blob)
+            .map_err(|_| (Some(hosts), "the key is damaged or of a kind we do not know"))?;
         if key.algorithm().as_str() != kind {
-            return Err("the key is not of the type that the line names");
+            return Err((Some(hosts), "the key is not of the type that the line names"));
         }
         Ok(Some(Self { marker, hosts, key }))
     }
+}
 
-    /// True when the host list means this host; one matching `!pattern` says no for the whole line.
-    fn names(&self, name: &str) -> bool {
-        if self.hosts.starts_with("|1|") {
-            return hashed_name_is(self.hosts, name);
-        }
-        let mut found = false;
-        for pattern in self.hosts.split(',') {
-            match pattern.strip_prefix('!') {
-                Some(pattern) if matches(pattern, name) => return false,
-                Some(_) => {}
-                None => found |= matches(pattern, name),
-            }
-        }
-        found
+/// True when the host list means this host; one matching `!pattern` says no for the whole line.
+fn names(hosts: &str, name: &str) -> bool {
+    if hosts.starts_with("|1|") {
+        return hashed_name_is(hosts, name);
     }
+    let mut found = false;
+    for pattern in hosts.split(',') {
+        match pattern.strip_prefix('!') {
+            Some(pattern) if matches(pattern, name) => return false,
+            Some(_) => {}
+            None => found |= matches(pattern, name),
+        }
+    }
+    found
 }
 
 /// `|1|salt|hash`, where hash is HMAC-SHA1 of the name with the salt as its key.
@@ -208,6 +213,8 @@ pub fn trust(path: &Path, host: &str, port: u16, key: &PublicKey) -> std::io::Re
 }
 
 fn append(path: &Path, host: &str, port: u16, key: &PublicKey, replace: bool) -> std::io::Result<Standing> {
+    // Through a link, to the file itself: the link stays.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let lock =
         std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(beside(path, "lock"))?;
     flock(&lock, FlockOperation::LockExclusive)?;
@@ -319,6 +326,8 @@ mod tests {
         );
         let records = Records::parse(&file, "h", 22);
         assert_eq!(records.standing(&key(ONE)), Standing::Known);
+        let others = Records::parse("g ssh-dss AAAA\n", "h", 22);
+        assert!(others.broken.is_empty(), "what stands about other hosts is not our trouble");
         assert_eq!(records.broken.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5]);
     }
 

@@ -67,18 +67,21 @@ impl Sshd {
         for _ in 0..5 {
             let port = free_port();
             let root = folder.path().display();
-            let mut text = format!(
-                "Port {port}\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\nUseDNS no\n\
+            // sshd keeps the first value of a keyword: the test's own lines stand first.
+            let mut text = options.config.join("\n");
+            write!(
+                text,
+                "\nPort {port}\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\nUseDNS no\n\
                  LogLevel VERBOSE\nPermitRootLogin yes\nAuthorizedKeysFile {root}/authorized_keys\n\
-                 MaxStartups 100\nPrintMotd no\n"
-            );
+                 PrintMotd no\n"
+            )
+            .unwrap();
             for kind in kinds {
                 writeln!(text, "HostKey {root}/host_{kind}").unwrap();
             }
-            if let Some(path) = &options.path {
-                writeln!(text, "SetEnv PATH={}:/usr/bin:/bin", path.display()).unwrap();
-            }
-            text += &options.config.join("\n");
+            // Under sshd bash reads ~/.bashrc unless it believes to be a nested shell; what stands there is not ours to test.
+            let path = options.path.as_ref().map(|path| format!(" PATH={}:/usr/bin:/bin", path.display()));
+            writeln!(text, "SetEnv SHLVL=2{}", path.unwrap_or_default()).unwrap();
             std::fs::write(folder.path().join("sshd_config"), text + "\n").unwrap();
             let log = std::fs::File::create(folder.path().join("log")).unwrap();
             let mut child = Command::new(sshd)
