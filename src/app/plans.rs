@@ -28,7 +28,9 @@ pub struct Hosts {
 impl Hosts {
     /// Builds a host for every site; nothing is connected yet. A site that did not change keeps its host, and with it
     /// its open sessions.
-    pub fn new(config: &Config, before: Option<&Self>) -> Self {
+    ///
+    /// `environment` is what local commands start with.
+    pub fn new(config: &Config, environment: &[(String, String)], before: Option<&Self>) -> Self {
         let known_hosts = config.general.state_dir.join("known_hosts");
         let before = before.filter(|before| before.host_keys == config.host_keys);
         let kept = |name, site| before?.sites.get(name).filter(|(old, _)| old == site).map(|(_, host)| host.clone());
@@ -38,7 +40,7 @@ impl Hosts {
             .map(|(name, site)| {
                 let host = kept(name, site).unwrap_or_else(|| {
                     Arc::new(match &site.place {
-                        Place::Local => Host::Local(LocalHost::default()),
+                        Place::Local => Host::Local(LocalHost { env: environment.to_vec(), folder: None }),
                         Place::Ssh(ssh) => Host::Ssh(SshHost::new(ssh_site(name, ssh, config, &known_hosts))),
                     })
                 });

@@ -99,7 +99,7 @@ impl Reloader {
                  are read at start only: restart the agent to use their new values"
             );
         }
-        let hosts = Arc::new(Hosts::new(&config, Some(&*current(&self.hosts))));
+        let hosts = Arc::new(Hosts::new(&config, &self.source.for_commands(), Some(&*current(&self.hosts))));
         let plans = plans::plans(&config, &hosts, &self.kit);
         let pairs = plans.pairs.len();
         let reloaded = self.engine.reload(plans).await.map_err(|error| error.to_string())?;

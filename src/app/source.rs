@@ -66,6 +66,16 @@ impl Source {
         config::general::state_dir(&env)
     }
 
+    /// What local commands start with; nothing else of our environment reaches them, it may hold secrets.
+    pub fn for_commands(&self) -> Vec<(String, String)> {
+        let keep = |name: &str| self.process.get(name).map(|value| (name.to_owned(), value.clone()));
+        let mut kept: Vec<_> = ["PATH", "HOME", "LANG", "USER"].into_iter().filter_map(keep).collect();
+        if !self.process.contains_key("PATH") {
+            kept.push(("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()));
+        }
+        kept
+    }
+
     fn bytes(&self, file: &Path) -> Result<Vec<u8>, Unreadable> {
         std::fs::read(file).map_err(|source| {
             let hint = match source.kind() {
