@@ -8,6 +8,7 @@ pub mod channels;
 pub mod heartbeat;
 pub mod lock;
 pub mod log;
+pub mod look;
 pub mod plans;
 mod reload;
 pub mod signals;

@@ -54,9 +54,12 @@ impl Source {
             Some(file) => Env::new(&self.name, &self.bytes(file)?, self.process.clone()),
             None => Env::without_file(self.process.clone()),
         };
-        let around =
-            Surroundings { ssh_agent: self.process.get("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(Into::into) };
-        Ok(config::load(&env, &|path| std::fs::read_to_string(path), &around))
+        Ok(config::load(&env, &|path| std::fs::read_to_string(path), &self.surroundings()))
+    }
+
+    /// What the process brings along that configuration may lean on.
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings { ssh_agent: self.process.get("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(Into::into) }
     }
 
     /// `STATE_DIR` as far as it can be read; a configuration that is broken elsewhere does not hide it.
@@ -74,6 +77,37 @@ impl Source {
             kept.push(("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()));
         }
         kept
+    }
+
+    /// One variable of the process environment.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.process.get(name).map(String::as_str)
+    }
+
+    /// What only a look around can tell: who may read the file, whether key files are there, whether the log starts.
+    pub fn remarks(&self, loaded: &Loaded) -> Vec<Problem> {
+        let mut remarks: Vec<Problem> = self.readable_by_others().into_iter().collect();
+        let Some(config) = &loaded.config else { return remarks };
+        let place = |key: &str| {
+            let setting = loaded.settings.iter().find(|setting| setting.key == key);
+            setting.map_or(crate::env::Place::Unset, |setting| setting.place.clone())
+        };
+        if let Err(error) = super::log::check_level(&config.log.level) {
+            remarks.push(Problem::error(place("LOG_LEVEL"), "LOG_LEVEL", crate::store::in_one_line(&error)));
+        }
+        for (name, site) in &config.sites {
+            let config::Place::Ssh(ssh) = &site.place else { continue };
+            let Some(path) = &ssh.key_path else { continue };
+            let key = format!("{name}_SSH_KEY_PATH");
+            // Opened, not only looked at: that is what a login will do.
+            if let Err(error) = std::fs::File::open(path) {
+                let what = format!("the key file cannot be read: {error}; no command can run on {name} until it can");
+                let hint = "give the path of a private key that this user may read";
+                let found = path.display().to_string();
+                remarks.push(Problem::warning(place(&key), &key, what).found(&found).hint(hint));
+            }
+        }
+        remarks
     }
 
     fn bytes(&self, file: &Path) -> Result<Vec<u8>, Unreadable> {

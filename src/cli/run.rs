@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::source::Source;
 use crate::app::{LogMask, agent, lock, log, signals};
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 
 use super::{BAD_CONFIGURATION, FAILED, FINE, complain};
 
@@ -21,7 +21,8 @@ pub fn run(source: Source) -> u8 {
             return BAD_CONFIGURATION;
         }
     };
-    let Some(config) = loaded.config else {
+    let remarks = source.remarks(&loaded);
+    let Loaded { config: Some(config), report, .. } = loaded else {
         complain(&loaded.report.to_string());
         return BAD_CONFIGURATION;
     };
@@ -40,11 +41,10 @@ pub fn run(source: Source) -> u8 {
             return BAD_CONFIGURATION;
         }
     };
-    for warning in loaded.report.warnings() {
+    // Of use to `check` only, and large where there are thousands of pairs.
+    drop(loaded.settings);
+    for warning in report.warnings().chain(&remarks) {
         tracing::warn!("{warning}");
-    }
-    if let Some(problem) = source.readable_by_others() {
-        tracing::warn!("{problem}");
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
