@@ -1,5 +1,7 @@
 //! `monitor actions`: what was run, what was refused, and what came of it.
 
+use std::fmt::Write;
+
 use crate::app::source::Source;
 use crate::store::history::Action;
 
@@ -59,15 +61,15 @@ fn outcome(action: &Action, screen: &Screen) -> String {
     };
     let mut text = screen.paint(style, &line(verdict, 40).replace('_', " "));
     if let Some(code) = action.exit_code {
-        text.push_str(&format!(", exit code {code}"));
+        let _ = write!(text, ", exit code {code}");
     } else if let Some(signal) = &action.signal {
-        text.push_str(&format!(", SIG{}", line(signal, 20)));
+        let _ = write!(text, ", SIG{}", line(signal, 20));
     } else if let Some(status) = action.status.as_deref().filter(|status| *status != "executed") {
-        text.push_str(&format!(", {}", line(status, 40).replace('_', " ")));
+        let _ = write!(text, ", {}", line(status, 40).replace('_', " "));
     }
     if let Some(ms) = action.duration_ms {
         #[expect(clippy::cast_precision_loss, reason = "a command takes days at most")]
-        text.push_str(&format!(", {}", millis(ms as f64)));
+        let _ = write!(text, ", {}", millis(ms as f64));
     }
     text
 }

@@ -17,7 +17,7 @@ use super::{BAD_CONFIGURATION, FAILED, FINE, complain, load, say};
 pub enum Args {
     /// Check every record against the one before it, and the last against the store
     Verify {
-        /// Another file, such as a copy: only its own chain is checked [default: STATE_DIR/audit.jsonl]
+        /// Another file, such as a copy: only its own chain is checked [default: `STATE_DIR/audit.jsonl`]
         file: Option<PathBuf>,
     },
 }

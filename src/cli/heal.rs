@@ -17,7 +17,7 @@ pub struct Args {
     /// The pair, such as DC3-SRV4
     #[arg(value_parser = super::pair)]
     pair: PairName,
-    /// Which rung of its ladder: 1 is COMMAND, 2 is COMMAND_2
+    /// Which rung of its ladder: 1 is `COMMAND`, 2 is `COMMAND_2`
     #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]
     rung: u32,
     /// Print the agent's report as JSON

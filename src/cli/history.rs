@@ -1,5 +1,7 @@
 //! What `incidents` and `actions` share: which rows are wanted, and the question to the agent.
 
+use std::fmt::Write;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,10 +38,10 @@ pub struct Wanted {
 pub fn rows<T: Serialize + DeserializeOwned>(source: &Source, what: &str, wanted: &Wanted) -> Option<Vec<T>> {
     let mut path = format!("/api/{what}?limit={}&open={}", wanted.limit, wanted.open);
     if let Some(pair) = &wanted.pair {
-        path.push_str(&format!("&pair={pair}"));
+        let _ = write!(path, "&pair={pair}");
     }
     if let Some(since) = &wanted.since {
-        path.push_str(&format!("&since={}", utf8_percent_encode(since, NON_ALPHANUMERIC)));
+        let _ = write!(path, "&since={}", utf8_percent_encode(since, NON_ALPHANUMERIC));
     }
     let rows: Vec<T> = match asked(Client::find(source).get(&path)) {
         Ok(rows) => rows,

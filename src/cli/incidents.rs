@@ -4,7 +4,7 @@ use crate::app::source::Source;
 use crate::store::history::Incident;
 
 use super::history::{Wanted, rows};
-use super::screen::{BAD, FAINT, HEAD, Screen, between, cell, line, moment};
+use super::screen::{BAD, FAINT, HEAD, Screen, between, cell, line, lines, moment};
 use super::{FAILED, FINE, say};
 
 /// Which incidents.
@@ -37,12 +37,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
         let (at, pair) = (moment(incident.opened_at), cell(&incident.pair, widest));
         say(&format!("{at}  {pair}  {}  {verdict}", cell(&lasted, 9)));
         let why = format!("    {} ({})", line(&incident.reason, screen.columns.saturating_sub(20)), incident.cause);
-        say(&screen.paint(FAINT, &line_end(&why)));
+        say(&screen.paint(FAINT, &lines(&why)));
     }
     FINE
-}
-
-/// The indentation stays, what a terminal would obey does not.
-fn line_end(text: &str) -> String {
-    super::screen::lines(text)
 }

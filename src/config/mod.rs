@@ -21,6 +21,9 @@ pub mod server;
 pub mod site;
 pub mod telegram;
 
+#[cfg(test)]
+mod tests;
+
 pub use general::General;
 pub use pairs::Pair;
 pub use server::Server;
@@ -126,10 +129,11 @@ fn redactor(reader: &Reader<'_>) -> Redactor {
 fn settings(reader: &Reader<'_>, redactor: &Redactor) -> Vec<Setting> {
     let mut settings = reader.settings();
     for setting in &mut settings {
-        if setting.name == server::URL.name && setting.scope == server::URL.scope {
-            if let Ok(url) = url::Url::parse(setting.value.trim()) {
-                setting.value = crate::fetch::shown(&url);
-            }
+        if setting.name == server::URL.name
+            && setting.scope == server::URL.scope
+            && let Ok(url) = url::Url::parse(setting.value.trim())
+        {
+            setting.value = crate::fetch::shown(&url);
         }
         setting.value = redactor.mask(&setting.value).into_owned();
     }

@@ -110,6 +110,13 @@ impl Answers {
         self.values.insert(key.to_owned(), value.into());
     }
 
+    /// Sets a key where there is an answer.
+    pub fn set_if(&mut self, key: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.set(key, value);
+        }
+    }
+
     /// Gives a key's value.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
@@ -136,7 +143,7 @@ impl Answers {
             self.pairs.iter().map(|pair| format!("{}:{}", pair.site, pair.server)).collect::<Vec<_>>().join(",");
         let mut part = |intro: &str, rows: Vec<(String, String)>| {
             if !rows.is_empty() {
-                out.push_str(&format!("\n# {intro}\n"));
+                out.extend(["\n# ", intro, "\n"]);
             }
             for (key, value) in rows {
                 out.push_str(&assignment(&key, &value));

@@ -73,7 +73,7 @@ pub fn complete(answers: &mut Answers, has_agent: bool, ask: Option<&mut dyn Ask
         if answers.get(&key).is_none() {
             let flag = format!("--pair {}:{}=http://…", pair.site, pair.server);
             let url = talk.value(&format!("URL of {}", pair.server), &server::URL, None, Some(&flag))?;
-            url.into_iter().for_each(|url| answers.set(&key, url));
+            answers.set_if(&key, url);
         }
     }
     for name in answers.sites() {
@@ -82,17 +82,17 @@ pub fn complete(answers: &mut Answers, has_agent: bool, ask: Option<&mut dyn Ask
     if answers.get("COMMAND").is_none() {
         let question = "Command that is run when a pair is down, such as systemctl restart network-service";
         let command = talk.value(question, &pairs::COMMAND, None, Some("--command 'systemctl restart …'"))?;
-        command.into_iter().for_each(|command| answers.set("COMMAND", command));
+        answers.set_if("COMMAND", command);
     }
     if answers.get("TELEGRAM_BOT_TOKEN_FILE").is_none() {
         let key = &telegram::TELEGRAM_BOT_TOKEN;
         let token = talk.secret("Telegram bot token, from @BotFather", key, Some("--token-file PATH"))?;
-        token.into_iter().for_each(|token| answers.set(key.name, token.trim()));
+        answers.set_if(key.name, token.map(|token| token.trim().to_owned()));
     }
     if answers.get("TELEGRAM_CHAT_ID").is_none() {
         let question = "Telegram chat, a number such as -1001234567890 or @channelname";
         let chat = talk.value(question, &telegram::TELEGRAM_CHAT_ID, None, Some("--chat ID"))?;
-        chat.into_iter().for_each(|chat| answers.set("TELEGRAM_CHAT_ID", chat));
+        answers.set_if("TELEGRAM_CHAT_ID", chat);
     }
     if talk.missing.is_empty() { Ok(()) } else { Err(Ended::Missing(talk.missing)) }
 }
@@ -131,7 +131,7 @@ fn place(answers: &mut Answers, name: &SiteName, has_agent: bool, talk: &mut Tal
     }
     let mut key = String::new();
     talk.until(&format!("Private key file for {name} (empty for a password)"), false, None, |text| {
-        key = text.trim().to_owned();
+        text.trim().clone_into(&mut key);
         if key.is_empty() {
             return Ok(());
         }
@@ -184,13 +184,11 @@ impl Talk<'_> {
         let mut value = None;
         self.until(question, secret, flag, |text| {
             let text = if text.trim().is_empty() { default.unwrap_or_default() } else { text };
-            match wrong(key, text) {
-                Some(expected) => Err(expected),
-                None => {
-                    value = Some(text.to_owned());
-                    Ok(())
-                }
+            if let Some(expected) = wrong(key, text) {
+                return Err(expected);
             }
+            value = Some(text.to_owned());
+            Ok(())
         })?;
         Ok(value)
     }

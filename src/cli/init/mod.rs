@@ -77,7 +77,9 @@ pub fn run(source: &Source, named: Option<&Path>, args: &Args) -> u8 {
         Ok(()) => {}
         Err(Ended::Missing(missing)) => {
             complain("these are missing, and nobody can be asked because the input is no terminal:");
-            missing.iter().for_each(|what| complain(&format!("  {what}")));
+            for what in missing {
+                complain(&format!("  {what}"));
+            }
             return BAD_CONFIGURATION;
         }
         Err(Ended::Left) => {
@@ -109,7 +111,9 @@ pub fn run(source: &Source, named: Option<&Path>, args: &Args) -> u8 {
 }
 
 fn refused(wrong: &[String]) -> u8 {
-    wrong.iter().for_each(|what| complain(&lines(what)));
+    for what in wrong {
+        complain(&lines(what));
+    }
     complain("nothing was written; `monitor init --help` shows every option");
     BAD_CONFIGURATION
 }
