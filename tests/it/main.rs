@@ -9,6 +9,7 @@
 
 mod support;
 
+mod cli;
 mod dependencies;
 mod deploy;
 mod env_file;
@@ -17,5 +18,6 @@ mod host_local;
 mod host_ssh;
 mod log_file;
 mod probe_http;
+mod reference;
 mod store;
 mod telegram;
