@@ -193,14 +193,15 @@ impl Desk<'_> {
     }
 }
 
+/// A failure of the log counts as trouble for so long.
+const LOG_TROUBLE_LASTS: Duration = Duration::from_mins(5);
+
 /// What is in trouble with the log, for health: a log that fails stops nothing, and must not fail unseen.
 fn log_troubles(log: Option<&Arc<LogGuard>>) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
     let counters = log.map(|log| log.ledger());
     Arc::new(move || {
-        let Some(health) = counters.as_ref().map(|counters| counters.health()) else { return Vec::new() };
-        let failed = health.last_error.map(|error| format!("log: {error} ({} times)", health.errors));
-        let dropped = (health.dropped > 0).then(|| format!("log: {} lines were dropped", health.dropped));
-        failed.into_iter().chain(dropped).collect()
+        let failing = counters.as_ref().and_then(|counters| counters.failing_within(LOG_TROUBLE_LASTS));
+        failing.map(|error| format!("log: {error}")).into_iter().collect()
     })
 }
 
