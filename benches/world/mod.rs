@@ -100,7 +100,7 @@ async fn answer(mut stream: TcpStream, facts: Shared) {
             OK.to_vec()
         }
         "hang" => {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             return;
         }
         "switch" => {
