@@ -11,6 +11,7 @@ pub mod log;
 pub mod look;
 pub mod plans;
 mod reload;
+mod retention;
 pub mod signals;
 pub mod source;
 pub mod systemd;
