@@ -83,6 +83,11 @@ impl Source {
     /// What only a look around can tell: who may read the file, whether key files are there, whether the log starts.
     pub fn remarks(&self, loaded: &Loaded) -> Vec<Problem> {
         let mut remarks: Vec<Problem> = self.readable_by_others().into_iter().collect();
+        if self.file.is_none() && loaded.report.is_broken() {
+            let what = "there is no file `.env` in this folder, and none beside the binary";
+            let hint = "`monitor init` writes one, --env-file names another";
+            remarks.push(Problem::warning(crate::env::Place::Unset, "", what).hint(hint));
+        }
         let Some(config) = &loaded.config else { return remarks };
         let place = |key: &str| {
             let setting = loaded.settings.iter().find(|setting| setting.key == key);

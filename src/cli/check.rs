@@ -25,6 +25,8 @@ pub struct Args {
 
 /// Characters of a value that are shown; the widest key still leaves room for its place beside it.
 const SHOWN: usize = 60;
+/// Characters that the column of values is wide at the most.
+const COLUMN: usize = 34;
 
 /// Checks.
 pub fn run(source: &Source, args: &Args) -> u8 {
@@ -102,6 +104,9 @@ impl Told {
             return;
         }
         let widest = loaded.settings.iter().map(|setting| setting.key.chars().count()).max().unwrap_or_default();
+        let values = loaded.settings.iter().map(|setting| setting.value.chars().count());
+        // A few long values must not push every place off the screen.
+        let column = values.filter(|width| *width <= COLUMN).max().unwrap_or_default();
         for group in config::groups() {
             let ours = |setting: &&Setting| {
                 group.keys.iter().any(|key| key.scope == setting.scope && key.name == setting.name)
@@ -113,12 +118,8 @@ impl Told {
             say(&self.screen.paint(HEAD, group.title));
             for setting in settings {
                 let value = line(&setting.value, SHOWN);
-                let (place, style) = (place(&setting.place), FAINT);
-                say(&format!(
-                    "  {:widest$}  {value}  {}",
-                    setting.key,
-                    self.screen.paint(style, &format!("({place})"))
-                ));
+                let from = self.screen.paint(FAINT, &place(&setting.place));
+                say(&format!("  {:widest$}  {value:column$}  {from}", setting.key));
             }
             say("");
         }

@@ -24,6 +24,9 @@ pub fn run(source: Source) -> u8 {
     let remarks = source.remarks(&loaded);
     let Loaded { config: Some(config), report, .. } = loaded else {
         complain(&loaded.report.to_string());
+        for remark in remarks {
+            complain(&remark.to_string());
+        }
         return BAD_CONFIGURATION;
     };
     let _lock = match lock::take(&config.general.state_dir) {

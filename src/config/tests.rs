@@ -70,7 +70,7 @@ fn the_seeds_own_file_is_read_without_a_word() {
     assert_eq!(config.pairs.iter().map(|pair| pair.name.to_string()).collect::<Vec<_>>(), ["DC3-SRV4", "DC1-SRV5"]);
     assert!(config.pairs.iter().all(|pair| pair.commands == ["systemctl restart network-service"]));
     let pace = config.pace;
-    assert_eq!((pace.interval, pace.max), (Duration::from_secs(30), Duration::from_secs(600)));
+    assert_eq!((pace.interval, pace.max), (Duration::from_secs(30), Duration::from_mins(10)));
     assert_eq!((pace.factor, pace.attempts, pace.retry_delay), (1.5, 5, Duration::from_millis(500)));
     let Place::Ssh(dc1) = &config.sites[&SiteName::new("DC1").unwrap()].place else { panic!("DC1 is no SSH site") };
     assert_eq!((dc1.host.as_str(), dc1.port, dc1.username.as_str()), ("dc1.example.com", 22, "root"));

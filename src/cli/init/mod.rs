@@ -127,8 +127,13 @@ fn write(path: &Path, text: &str, replace: bool) -> std::io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        // A link fails where something is already, which a rename would replace.
-        if replace { std::fs::rename(&fresh, path) } else { std::fs::hard_link(&fresh, path) }
+        // A link fails where something is already, which a rename would replace; not every file system has links.
+        match if replace { std::fs::rename(&fresh, path) } else { std::fs::hard_link(&fresh, path) } {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists && path.symlink_metadata().is_err() => {
+                std::fs::rename(&fresh, path)
+            }
+            done => done,
+        }
     })();
     let _ = std::fs::remove_file(&fresh);
     written

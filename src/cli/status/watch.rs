@@ -8,7 +8,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::app::source::Source;
 use crate::cli::client::{Client, NoAnswer, block_on};
-use crate::cli::screen::{Screen, lines};
+use crate::cli::screen::{Screen, wrapped};
 use crate::cli::{FAILED, FINE, complain};
 use crate::web::api::pairs::Overview;
 
@@ -56,7 +56,7 @@ async fn draw(client: &Client, source: &Source, json: bool, own: bool) -> std::i
             // The screen may have changed its size.
             Ok(overview) => table::draw(&overview, &Screen::look(source)),
             Err(error) if json => problem(&error),
-            Err(error) => lines(&error.to_string()) + "\n",
+            Err(error) => wrapped(&error.to_string(), Screen::look(source).columns).join("\n") + "\n",
         };
         let text = if own { over(&text, source) } else { text };
         if !put(&text) {
