@@ -71,6 +71,20 @@ impl Folder {
         Told { code: out.status.code().unwrap_or(-1), out: text(out.stdout), err: text(out.stderr) }
     }
 
+    /// Runs it on a terminal where somebody has typed these lines.
+    fn typed(&self, words: &str, answers: &str) -> Told {
+        let input = self.path().join("typed");
+        std::fs::write(&input, answers).unwrap();
+        let mut command = Command::new("script");
+        command.args(["-qec", &format!("timeout --foreground 60 {MONITOR} {words}"), "/dev/null"]).env_clear();
+        command.env("PATH", "/usr/bin:/bin").env("SHELL", "/bin/sh").current_dir(self.path());
+        command.stdin(std::fs::File::open(&input).unwrap());
+        let out = command.output().expect("this test needs script: apt-get install bsdutils");
+        std::fs::remove_file(input).unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        Told { code: out.status.code().unwrap_or(-1), out: text, err: String::new() }
+    }
+
     /// Starts an agent and waits until it answers.
     fn agent(&self) -> Agent {
         let log = std::fs::File::create(self.path().join("out")).unwrap();
@@ -304,6 +318,21 @@ fn init_without_a_terminal_names_what_is_missing_and_writes_nothing() {
 }
 
 #[test]
+fn init_on_a_terminal_asks_until_it_can_read_the_answers() {
+    let folder = Folder::empty();
+    let answers = ["soon", "15", "DC3:SRV4", "http://127.0.0.1:1/", "local", "echo hi", "no token", TOKEN, CHAT, ""];
+    let told = folder.typed("init", &answers.join("\n"));
+    assert!(told.code == 0 && told.out.contains("wrote .env"), "{}", told.all());
+    assert!(told.out.contains("expected a duration") && told.out.contains("expected a token"), "{}", told.all());
+    let check = folder.run(&["check"]);
+    assert!(check.code == 0 && check.out.contains("0 warning(s)"), "{}", check.all());
+    let left = Folder::empty();
+    let told = left.typed("init", "15\n\u{4}");
+    assert!(told.code == 1 && told.out.contains("nothing was written"), "{}", told.all());
+    assert!(!left.path().join(".env").exists());
+}
+
+#[test]
 fn trust_shows_both_keys_asks_and_replaces_only_that_hosts_lines() {
     let sshd = Sshd::start(&Options::default());
     let folder = Folder::with(&format!(
@@ -322,6 +351,10 @@ fn trust_shows_both_keys_asks_and_replaces_only_that_hosts_lines() {
         "{}",
         asked.all()
     );
+    let before = std::fs::read_to_string(&known).unwrap();
+    let no = folder.typed("trust DC3", "n\n");
+    assert!(no.code == 1 && no.out.contains("[y/N]") && no.out.contains("nothing was changed"), "{}", no.all());
+    assert_eq!(std::fs::read_to_string(&known).unwrap(), before);
     let told = folder.run(&["trust", "DC3", "--yes"]);
     assert_eq!(told.code, 0, "{}", told.all());
     let text = std::fs::read_to_string(&known).unwrap();
