@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod client;
+mod demo;
 mod run;
 mod status;
 
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Watch, heal, verify and tell, until stopped (this is what `monitor` alone does)
     Run,
+    /// Watch a service break and heal, live: the real agent among stand-ins of its own, on this machine only
+    Demo(demo::Args),
     /// Show where every pair stands; exits 3 when one is down
     Status(status::Args),
 }
@@ -46,6 +49,7 @@ pub fn main() -> ExitCode {
     let source = || crate::app::source::Source::find(env_file.as_deref());
     let code = match command.unwrap_or(Command::Run) {
         Command::Run => run::run(source()),
+        Command::Demo(args) => demo::run(&args),
         Command::Status(args) => status::run(&source(), &args),
     };
     ExitCode::from(code)
