@@ -9,6 +9,7 @@
 
 mod support;
 
+mod demo;
 mod dependencies;
 mod deploy;
 mod env_file;

@@ -114,6 +114,8 @@ async fn show(args: &Args) -> anyhow::Result<u8> {
     let (told, log) = io::pipe().context("no pipe for the log")?;
     let told = pipe::Receiver::from_owned_fd(OwnedFd::from(told)).context("no pipe for the log")?;
     let (dispatch, log) = log::build(super::run::log_options(&config), Some(File::from(OwnedFd::from(log))))?;
+    // Held here too: what is said last must still be told.
+    let log = Arc::new(log);
     tracing::dispatcher::set_global_default(dispatch).context("the log was started twice")?;
 
     let score = watch::Sender::new(Score::default());
@@ -122,7 +124,7 @@ async fn show(args: &Args) -> anyhow::Result<u8> {
     let mut story = JoinSet::new();
     story.spawn(teller.tell(told, cued, messages));
     let mut around = JoinSet::new();
-    let rest = if args.fast { SHORT_REST } else { REST };
+    let rest = (!args.once).then_some(if args.fast { SHORT_REST } else { REST });
     around.spawn(play::perform(scene.shop.clone(), cues, score.clone(), rest));
     let (reload, reloads) = mpsc::channel(1);
     around.spawn({
@@ -134,7 +136,7 @@ async fn show(args: &Args) -> anyhow::Result<u8> {
         }
     });
 
-    let parts = agent::Parts { config, source, log: Some(Arc::new(log)), zone: TimeZone::system() };
+    let parts = agent::Parts { config, source, log: Some(log.clone()), zone: TimeZone::system() };
     let mut agent = Box::pin(agent::run(parts, stop.clone(), reloads));
     let (outcome, in_time) = tokio::select! {
         outcome = &mut agent => (Some(outcome), true),
@@ -148,6 +150,7 @@ async fn show(args: &Args) -> anyhow::Result<u8> {
     };
     // With the agent goes the log, with the log its pipe, and with that the story ends.
     drop(agent);
+    drop(log);
     around.shutdown().await;
     let _ = timeout(STORY_ENDS, story.join_next()).await;
     story.shutdown().await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
 
 use super::machine::{Try, Unit};
 use super::score::Score;
@@ -40,10 +41,13 @@ pub enum Cue {
     Rests(Duration),
 }
 
-/// Breaks the unit again and again, `rest` after it was last seen up; ends with its task.
-pub async fn perform(shop: Arc<Unit>, cues: mpsc::Sender<Cue>, score: watch::Sender<Score>, rest: Duration) {
+/// The longest that the good news of an outage are waited for before the next one.
+const GOOD_NEWS: Duration = Duration::from_secs(5);
+
+/// Breaks the unit again and again, `rest` after it was last seen up, or only once; ends with its task.
+pub async fn perform(shop: Arc<Unit>, cues: mpsc::Sender<Cue>, score: watch::Sender<Score>, rest: Option<Duration>) {
     let mut seen = score.subscribe();
-    tokio::time::sleep(FIRST).await;
+    sleep(FIRST).await;
     for act in ACTS.iter().cycle() {
         score.send_modify(Score::breaks);
         if cues.send(Cue::Breaks(act.breaks)).await.is_err() {
@@ -53,9 +57,12 @@ pub async fn perform(shop: Arc<Unit>, cues: mpsc::Sender<Cue>, score: watch::Sen
         if seen.wait_for(|score| !score.is_broken()).await.is_err() {
             return;
         }
+        let Some(rest) = rest else { return };
+        // Only for the order on the screen: a message that does not come is a story of its own.
+        let _ = timeout(GOOD_NEWS, seen.wait_for(|score| !score.owes_good_news())).await;
         if cues.send(Cue::Rests(rest)).await.is_err() {
             return;
         }
-        tokio::time::sleep(rest).await;
+        sleep(rest).await;
     }
 }

@@ -41,6 +41,7 @@ pub struct Score {
     seen: HashSet<Station>,
     down: HashSet<String>,
     broken_at: Option<Instant>,
+    owed: bool,
     times: Vec<Duration>,
 }
 
@@ -48,11 +49,17 @@ impl Score {
     /// The service breaks now.
     pub fn breaks(&mut self) {
         self.broken_at = Some(Instant::now());
+        self.owed = true;
     }
 
     /// Whether what broke has not been seen up again.
     pub fn is_broken(&self) -> bool {
         self.broken_at.is_some()
+    }
+
+    /// Whether people have not yet been told that it is.
+    pub fn owes_good_news(&self) -> bool {
+        self.owed
     }
 
     /// A check said `down`.
@@ -85,7 +92,9 @@ impl Score {
 
     /// A message was taken; the good ones have their mark in every language.
     pub fn told(&mut self, html: &str) {
-        self.seen.insert(if html.contains('✅') { Station::Restored } else { Station::Told });
+        let good = html.contains('✅');
+        self.owed &= !good;
+        self.seen.insert(if good { Station::Restored } else { Station::Told });
         self.messages += 1;
     }
 
@@ -123,11 +132,11 @@ mod tests {
         score.down("A-B");
         score.ran();
         assert_eq!(score.missing(), [Station::Healed, Station::Restored]);
-        assert!(score.is_broken());
+        assert!(score.is_broken() && score.owes_good_news());
         score.healed("A-B");
         score.recovered("A-B");
         score.told("✅");
-        assert!(score.missing().is_empty() && !score.is_broken());
+        assert!(score.missing().is_empty() && !score.is_broken() && !score.owes_good_news());
         assert_eq!((score.incidents, score.commands, score.healed, score.messages), (1, 2, 1, 2));
         assert_eq!(score.median(), Some(Duration::from_secs(3)));
     }
