@@ -36,6 +36,8 @@ pub struct Entry {
     pub kind: Kind,
     /// Whom it concerns.
     pub pair: Option<String>,
+    /// How the command ended, in the record of one.
+    pub status: String,
     /// Its text.
     pub message: String,
 }
@@ -44,8 +46,9 @@ pub struct Entry {
 const RECORD: &str = "COMMAND_EXECUTED: ";
 
 impl Entry {
-    /// Reads a line; `None` for what is no line of the agent's own (the other crates', which stay in the file).
-    pub fn read(line: &str) -> Option<Self> {
+    /// Reads a line; `None` for what is no line of the agent's own (the other crates', which stay in the file). The record of
+    /// a command is shortened to `room` characters.
+    pub fn read(line: &str, room: usize) -> Option<Self> {
         let line: Value = serde_json::from_str(line).ok()?;
         let text = |name: &str| line.get(name).and_then(Value::as_str);
         let has = |name: &str| line.get(name).is_some();
@@ -67,22 +70,35 @@ impl Entry {
             _ => Kind::Said,
         };
         let record = said.strip_prefix(RECORD).and_then(|json| serde_json::from_str::<Value>(json).ok());
-        let message = record.as_ref().map_or_else(|| said.to_owned(), short);
+        let message = record.as_ref().map_or_else(|| said.to_owned(), |record| short(record, room));
         let pair = record.as_ref().and_then(|record| record.get("pair")?.as_str()).or_else(|| text("pair"));
+        let status = record.as_ref().and_then(|record| record.get("status")?.as_str()).unwrap_or_default().to_owned();
         let at = text("time").and_then(|time| time.get(11..19)).unwrap_or_default();
-        Some(Self { at: at.to_owned(), kind, pair: pair.map(str::to_owned), message })
+        Some(Self { at: at.to_owned(), kind, pair: pair.map(str::to_owned), status, message })
     }
 }
 
-/// The record with the keys that fit into one line.
-fn short(record: &Value) -> String {
-    let kept = ["pair", "command", "status", "exit_code", "duration_ms", "attempt", "output"];
-    let kept = kept.into_iter().filter_map(|key| {
-        let value = record.get(key).filter(|value| !value.is_null() && value.as_str() != Some(""))?;
-        Some(format!("\"{key}\":{value}"))
-    });
-    let kept: Vec<String> = kept.collect();
-    format!("{RECORD}{{{}, …}}", kept.join(","))
+/// The record with as many of its keys as fit, in the record's own order.
+fn short(record: &Value, room: usize) -> String {
+    let shown = |keys: &[&str]| {
+        let kept = keys.iter().filter_map(|key| {
+            let value = record.get(*key).filter(|value| !value.is_null() && value.as_str() != Some(""))?;
+            Some(format!("\"{key}\":{value}"))
+        });
+        let kept: Vec<String> = kept.collect();
+        format!("{RECORD}{{{}, …}}", kept.join(","))
+    };
+    let mut keys = vec!["pair", "command", "output", "status", "attempt", "exit_code", "duration_ms"];
+    let mut text = shown(&keys);
+    // What other lines say too goes first.
+    for key in ["output", "attempt", "pair", "command", "duration_ms"] {
+        if text.chars().count() <= room {
+            break;
+        }
+        keys.retain(|kept| *kept != key);
+        text = shown(&keys);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -91,7 +107,7 @@ mod tests {
 
     fn kind(fields: &str) -> Kind {
         let line = format!(r#"{{"time":"2023-10-15T12:30:45.250000+03:00",{fields}}}"#);
-        let entry = Entry::read(&line).unwrap();
+        let entry = Entry::read(&line, 99).unwrap();
         assert_eq!(entry.at, "12:30:45");
         entry.kind
     }
@@ -124,11 +140,20 @@ mod tests {
     #[test]
     fn a_record_becomes_short_and_other_crates_stay_in_the_file() {
         let line = r#"{"time":"","level":"INFO","message":"COMMAND_EXECUTED: {\"timestamp\":\"t\",\"pair\":\"A-B\",\"command\":\"x \\\"y\\\"\",\"output\":\"\",\"status\":\"executed\",\"exit_code\":0,\"signal\":null,\"duration_ms\":7}"}"#;
-        let entry = Entry::read(line).unwrap();
+        let entry = Entry::read(line, usize::MAX).unwrap();
         let expected = r#"COMMAND_EXECUTED: {"pair":"A-B","command":"x \"y\"","status":"executed","exit_code":0,"duration_ms":7, …}"#;
-        assert_eq!((entry.message.as_str(), entry.pair.as_deref()), (expected, Some("A-B")));
+        assert_eq!(
+            (entry.message.as_str(), entry.pair.as_deref(), entry.status.as_str()),
+            (expected, Some("A-B"), "executed")
+        );
+        let narrow = Entry::read(line, 69).unwrap().message;
+        assert_eq!(
+            narrow,
+            r#"COMMAND_EXECUTED: {"status":"executed","exit_code":0,"duration_ms":7, …}"#
+                .replace(",\"duration_ms\":7", "")
+        );
         for other in ["", "{}", "no json", r#"{"time":"","level":"WARNING","message":"m","target":"russh"}"#] {
-            assert_eq!(Entry::read(other), None, "{other}");
+            assert_eq!(Entry::read(other, 99), None, "{other}");
         }
     }
 }

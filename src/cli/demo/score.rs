@@ -40,6 +40,7 @@ pub struct Score {
     pub messages: u32,
     seen: HashSet<Station>,
     down: HashSet<String>,
+    last_status: String,
     broken_at: Option<Instant>,
     owed: bool,
     times: Vec<Duration>,
@@ -70,10 +71,16 @@ impl Score {
         }
     }
 
-    /// A command ended.
-    pub fn ran(&mut self) {
+    /// A command ended; `status` is the one of its record.
+    pub fn ran(&mut self, status: &str) {
+        status.clone_into(&mut self.last_status);
         self.seen.insert(Station::Command);
         self.commands += 1;
+    }
+
+    /// The verdict of the last command when no probe saw the service up after it (contract, words).
+    pub fn verdict_unless_up(&self) -> &'static str {
+        if self.last_status == "executed" { "ran_but_down" } else { "failed" }
     }
 
     /// A probe saw the pair up after a command.
@@ -127,10 +134,12 @@ mod tests {
         score.breaks();
         tokio::time::advance(Duration::from_secs(3)).await;
         score.down("A-B");
-        score.ran();
+        score.ran("failed");
+        assert_eq!(score.verdict_unless_up(), "failed");
         score.told("⚠️");
         score.down("A-B");
-        score.ran();
+        score.ran("executed");
+        assert_eq!(score.verdict_unless_up(), "ran_but_down");
         assert_eq!(score.missing(), [Station::Healed, Station::Restored]);
         assert!(score.is_broken() && score.owes_good_news());
         score.healed("A-B");

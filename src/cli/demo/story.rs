@@ -37,13 +37,14 @@ impl Teller {
         let mut lines = BufReader::new(log).lines();
         let mut held: Option<(Taken, Instant)> = None;
         let mut last = String::new();
+        let room = self.screen.width().map_or(usize::MAX, |width| width.saturating_sub(LEAD));
         loop {
             let due = held.as_ref().map(|(_, due)| *due);
             tokio::select! {
                 biased;
                 line = lines.next_line() => match line {
                     Ok(Some(line)) => {
-                        if let Some(entry) = Entry::read(&line) {
+                        if let Some(entry) = Entry::read(&line, room) {
                             entry.at.clone_into(&mut last);
                             self.entry(&entry);
                         }
@@ -97,7 +98,7 @@ impl Teller {
             text = text.replace(&format!(" ({url})"), "");
         }
         let body = match entry.kind {
-            Kind::Said | Kind::Record => vec![piece(Ink::Faint, &self.cut(&text, entry.kind))],
+            Kind::Said | Kind::Record => vec![piece(Ink::Faint, &text)],
             Kind::Down | Kind::Healed | Kind::Recovered => vec![piece(ink, &text)],
             Kind::CommandStarts => match text.rsplit_once(": ") {
                 Some((before, command)) => {
@@ -109,28 +110,17 @@ impl Teller {
         };
         let body = match entry.kind {
             Kind::Healed => [body, self.verdict("healed", Ink::Green)].concat(),
-            Kind::StillDown => [body, self.verdict("ran_but_down", Ink::Red)].concat(),
+            Kind::StillDown => [body, self.verdict(self.score.borrow().verdict_unless_up(), Ink::Red)].concat(),
             _ => body,
         };
         self.row(&entry.at, (mark, ink), &body);
         self.score.send_modify(|score| match entry.kind {
             Kind::Down => score.down(pair),
-            Kind::Record => score.ran(),
+            Kind::Record => score.ran(&entry.status),
             Kind::Healed => score.healed(pair),
             Kind::Recovered => score.recovered(pair),
             _ => {}
         });
-    }
-
-    /// A record of a command stays one line.
-    fn cut(&self, text: &str, kind: Kind) -> String {
-        let Some(room) = self.screen.width().filter(|_| kind == Kind::Record) else { return text.to_owned() };
-        let room = room.saturating_sub(LEAD);
-        if text.chars().count() <= room {
-            return text.to_owned();
-        }
-        let kept: String = text.chars().take(room.saturating_sub(2)).collect();
-        format!("{kept} …")
     }
 
     fn verdict(&self, verdict: &str, ink: Ink) -> Vec<Piece> {
