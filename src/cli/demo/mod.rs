@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::FutureExt;
 use jiff::tz::TimeZone;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, watch};
@@ -97,6 +98,16 @@ async fn show(args: &Args) -> anyhow::Result<u8> {
     let words = Words(args.language);
     let stop = CancellationToken::new();
     let screen = Screen::of_stdout(source::wants_plain_text(), stop.clone());
+    let mut around = JoinSet::new();
+    let (reload, reloads) = mpsc::channel(1);
+    let mut signals = Box::pin(signals::listen(stop.clone(), reload));
+    // Heard before there is a folder to leave behind.
+    if let Some(Err(error)) = signals.as_mut().now_or_never() {
+        return Err(error).context("signals cannot be heard");
+    }
+    around.spawn(async move {
+        let _ = signals.await;
+    });
     let folder = Folder::make().context("no temporary folder can be made; set TMPDIR to one that you may write to")?;
 
     let mut stand_ins = JoinSet::new();
@@ -123,19 +134,8 @@ async fn show(args: &Args) -> anyhow::Result<u8> {
     let teller = story::Teller { screen: screen.clone(), words, score: score.clone(), urls: scene.urls() };
     let mut story = JoinSet::new();
     story.spawn(teller.tell(told, cued, messages));
-    let mut around = JoinSet::new();
     let rest = (!args.once).then_some(if args.fast { SHORT_REST } else { REST });
     around.spawn(play::perform(scene.shop.clone(), cues, score.clone(), rest));
-    let (reload, reloads) = mpsc::channel(1);
-    around.spawn({
-        let stop = stop.clone();
-        async move {
-            if let Err(error) = signals::listen(stop, reload).await {
-                tracing::error!("signals are not heard: {error}");
-            }
-        }
-    });
-
     let parts = agent::Parts { config, source, log: Some(log.clone()), zone: TimeZone::system() };
     let mut agent = Box::pin(agent::run(parts, stop.clone(), reloads));
     let (outcome, in_time) = tokio::select! {
