@@ -45,16 +45,16 @@ pub struct Desk {
 struct Chat {
     token: String,
     next: AtomicI64,
-    taken: mpsc::Sender<Taken>,
+    inbox: mpsc::Sender<Taken>,
 }
 
 /// Starts it on a free port; it ends with `stop`, or with its task.
-pub async fn start(taken: mpsc::Sender<Taken>, tasks: &mut JoinSet<()>, stop: CancellationToken) -> io::Result<Desk> {
+pub async fn start(inbox: mpsc::Sender<Taken>, tasks: &mut JoinSet<()>, stop: CancellationToken) -> io::Result<Desk> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     // 35 characters after the colon, as a real one has.
     let token = format!("4242424242:AAE{}", super::random(16)?);
     let desk = Desk { url: format!("http://{}", listener.local_addr()?), token: token.clone() };
-    let chat = Arc::new(Chat { token, next: AtomicI64::new(1), taken });
+    let chat = Arc::new(Chat { token, next: AtomicI64::new(1), inbox });
     let router = axum::Router::new().fallback(answer).with_state(chat);
     tasks.spawn(async move {
         // It ends with the demo, and a demo without it says that no message came.
@@ -96,7 +96,7 @@ impl Chat {
             reply_to: body.pointer("/reply_parameters/message_id").and_then(Value::as_i64),
         };
         // At the end of the demo nobody listens any more.
-        let _ = self.taken.send(taken).await;
+        let _ = self.inbox.send(taken).await;
         let date = Clock::System.now().as_second();
         ok(&json!({ "message_id": id, "date": date, "chat": person(), "from": bot(), "text": html }))
     }

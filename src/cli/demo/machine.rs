@@ -85,19 +85,17 @@ impl Machine {
         let words = words(request);
         // The agent sends the command as one word inside a wrapper of its own; a person sends it bare.
         let asked = words.iter().find_map(|word| restarted(word)).or_else(|| restarted(request));
-        match asked {
-            Some(unit) => match self.units.iter().find(|known| known.name == unit) {
-                Some(unit) => unit.restart(),
-                None => Output {
-                    stderr: format!("Failed to restart {unit}.service: Unit {unit}.service not found.\n"),
-                    code: 5,
-                },
+        let Some(unit) = asked else {
+            let stderr = "sh: this machine is a demo and knows only `systemctl restart UNIT`\n".to_owned();
+            return Output { stderr, code: 127 };
+        };
+        self.units.iter().find(|known| known.name == unit).map_or_else(
+            || Output {
+                stderr: format!("Failed to restart {unit}.service: Unit {unit}.service not found.\n"),
+                code: 5,
             },
-            None => {
-                let stderr = "sh: this machine is a demo and knows only `systemctl restart UNIT`\n".to_owned();
-                Output { stderr, code: 127 }
-            }
-        }
+            |unit| unit.restart(),
+        )
     }
 }
 

@@ -46,7 +46,7 @@ use service::Service;
 use words::Words;
 
 /// With `--once`, the first outage has to be healed within this time; it takes about seven seconds.
-const ONCE_WITHIN: Duration = Duration::from_secs(60);
+const ONCE_WITHIN: Duration = Duration::from_mins(1);
 /// What the agent is given to end; together with the log's end it stays below two seconds.
 const AGENT_ENDS: Duration = Duration::from_millis(1200);
 /// What the log and the story are given to end.
@@ -130,10 +130,10 @@ async fn show(args: &Args) -> anyhow::Result<u8> {
     tracing::dispatcher::set_global_default(dispatch).context("the log was started twice")?;
 
     let score = watch::Sender::new(Score::default());
-    let (cues, cued) = mpsc::channel(WAITING);
+    let (cues, prompts) = mpsc::channel(WAITING);
     let teller = story::Teller { screen: screen.clone(), words, score: score.clone(), urls: scene.urls() };
     let mut story = JoinSet::new();
-    story.spawn(teller.tell(told, cued, messages));
+    story.spawn(teller.tell(told, prompts, messages));
     let rest = (!args.once).then_some(if args.fast { SHORT_REST } else { REST });
     around.spawn(play::perform(scene.shop.clone(), cues, score.clone(), rest));
     let parts = agent::Parts { config, source, log: Some(log.clone()), zone: TimeZone::system() };
