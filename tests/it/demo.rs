@@ -5,9 +5,10 @@ use std::io::Read as _;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
 
 /// The longest that a demo of one outage may take here; it takes seven seconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(90);
