@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Read as _;
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 struct Demo {
     child: Child,
     folder: tempfile::TempDir,
+    out: Option<mpsc::Receiver<Vec<u8>>>,
 }
 
 /// How it ended.
@@ -32,22 +34,38 @@ impl Demo {
         let mut command = Command::new(env!("CARGO_BIN_EXE_monitor"));
         command.arg("demo").args(args).env_clear().env("TMPDIR", folder.path()).current_dir(folder.path());
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        Self { child, folder }
+        Self { child, folder, out: None }
     }
 
     /// Reads on until `stop` is in the text; without it, to the end.
     fn read(&mut self, stop: Option<&str>) -> String {
+        let out = self.out.get_or_insert_with(|| pieces(self.child.stdout.take().unwrap()));
         let (mut text, begun) = (Vec::new(), Instant::now());
-        let out = self.child.stdout.as_mut().unwrap();
-        let mut chunk = [0; 4096];
         loop {
-            let read = out.read(&mut chunk).unwrap();
-            text.extend_from_slice(&chunk[..read]);
+            let piece = match out.recv_timeout(LIMIT.saturating_sub(begun.elapsed())) {
+                Ok(piece) => piece,
+                Err(mpsc::RecvTimeoutError::Disconnected) => Vec::new(),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    panic!("{stop:?} does not come:\n{}", String::from_utf8_lossy(&text))
+                }
+            };
+            text.extend_from_slice(&piece);
             let so_far = String::from_utf8_lossy(&text);
-            if read == 0 || stop.is_some_and(|stop| so_far.contains(stop)) {
+            if piece.is_empty() || stop.is_some_and(|stop| so_far.contains(stop)) {
                 return so_far.into_owned();
             }
-            assert!(begun.elapsed() < LIMIT, "it goes on and on:\n{so_far}");
+        }
+    }
+
+    /// Waits for its end.
+    fn wait(&mut self) -> Option<i32> {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(begun.elapsed() < LIMIT, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -57,9 +75,9 @@ impl Demo {
 
     fn end(mut self, before: &str) -> (Ended, tempfile::TempDir) {
         let out = before.to_owned() + &self.read(None);
+        let code = self.wait();
         let mut err = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        let code = self.child.wait().unwrap().code();
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
         (Ended { code, out, err }, folder)
     }
@@ -70,6 +88,20 @@ impl Drop for Demo {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Reads in a thread of its own, so that no silence holds the test; it ends with the stream.
+fn pieces(mut from: ChildStdout) -> mpsc::Receiver<Vec<u8>> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(read @ 1..) = from.read(&mut chunk) {
+            if send.send(chunk[..read].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receive
 }
 
 /// The places of `parts` in the text, each after the one before.
@@ -111,7 +143,8 @@ fn one_outage_is_told_from_fault_to_good_news_and_nothing_is_left_behind() {
             "attempt 1/3 failed",
             "Unavailable [",
             "systemctl restart shop",
-            "COMMAND_EXECUTED: {\"pair\":\"DC1-SHOP\",\"command\":\"systemctl restart shop\",\"status\":\"executed\",\"exit_code\":0",
+            "COMMAND_EXECUTED: {\"pair\":\"DC1-SHOP\",\"command\":\"systemctl restart shop\",\"status\":\"executed\"",
+            "\"exit_code\":0",
             "Telegram · message 1",
             "Connection status of DC1-SHOP: ⚠️ Down",
             "verdict: healed",
@@ -164,9 +197,31 @@ fn an_interrupted_once_says_what_was_not_seen_and_exits_1() {
 fn a_reader_that_goes_away_ends_it() {
     let mut demo = Demo::start(&[]);
     drop(demo.child.stdout.take());
-    let begun = Instant::now();
-    while demo.child.try_wait().unwrap().is_none() {
-        assert!(begun.elapsed() < LIMIT, "it talks to nobody");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    demo.wait();
+}
+
+#[test]
+fn a_command_that_exits_0_and_heals_nothing_is_told_as_such_and_the_next_one_heals() {
+    let mut demo = Demo::start(&["--fast"]);
+    let mut out = demo.read(Some("verdict: ran_but_down"));
+    out += &demo.read(Some("✅"));
+    demo.signal(Signal::INT);
+    let (ended, folder) = demo.end(&out);
+    in_order(
+        &ended.out,
+        &[
+            "verdict: healed",
+            "The next outage, of another kind, comes in 5 s",
+            "The shop breaks now",
+            "⚠️ Down",
+            "verdict: ran_but_down",
+            "nobody listens on the port",
+            "Recovery attempt #2",
+            "silent",
+            "verdict: healed",
+            "after 2 attempts",
+            "incidents: 2 · commands: 3 · healed: 2",
+        ],
+    );
+    nothing_is_left(folder.path(), &ended.out);
 }

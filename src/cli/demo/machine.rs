@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::service::{Health, Service};
+use super::breakable::{Health, Service};
 
 /// What a restart of a broken unit comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! `monitor demo`: the real agent among stand-ins of its own, on the loopback, with the story told live.
 //!
-//! `service` is what breaks, `machine` behind `sshd` what heals it, `chat` stands in for Telegram, `play` says what happens
+//! `breakable` is what breaks, `machine` behind `sshd` what heals it, `chat` stands in for Telegram, `play` says what happens
 //! when; `story` tells it on the `screen`. The agent is `app`'s, with a configuration like any other.
 
 use std::fs::File;
@@ -24,6 +24,7 @@ use crate::message::Language;
 
 use super::{FAILED, FINE, complain};
 
+mod breakable;
 mod bubble;
 mod chat;
 mod entry;
@@ -32,17 +33,16 @@ mod machine;
 mod play;
 mod score;
 mod screen;
-mod service;
 mod settings;
 mod sshd;
 mod story;
 mod words;
 
+use breakable::Service;
 use folder::Folder;
 use machine::{Machine, Unit};
 use score::Score;
 use screen::{Ink, Screen, piece};
-use service::Service;
 use words::Words;
 
 /// With `--once`, the first outage has to be healed within this time; it takes about seven seconds.

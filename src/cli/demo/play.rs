@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use super::breakable::Health;
 use super::machine::{Try, Unit};
 use super::score::Score;
-use super::service::Health;
 
 /// One outage.
 #[derive(Debug)]

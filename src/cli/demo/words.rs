@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::message::Language;
 
+use super::breakable::Health;
 use super::score::Station;
-use super::service::Health;
 
 /// The demo's texts in one language.
 #[derive(Debug, Clone, Copy)]
