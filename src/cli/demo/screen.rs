@@ -150,6 +150,10 @@ fn rows(body: &[Piece], room: Option<usize>) -> Vec<Vec<Piece>> {
             push(&mut rows, *ink, &mut part);
         }
     }
+    // A blank after the last column would break the line a second time.
+    for last in rows.iter_mut().filter_map(|row| row.last_mut()) {
+        last.text.truncate(last.text.trim_end().len());
+    }
     rows
 }
 
@@ -197,7 +201,7 @@ mod tests {
 
     fn plain(rows: &[Vec<Piece>]) -> Vec<String> {
         let row = |row: &Vec<Piece>| row.iter().map(|piece| piece.text.as_str()).collect::<String>();
-        rows.iter().map(|pieces| row(pieces).trim_end().to_owned()).collect()
+        rows.iter().map(row).collect()
     }
 
     #[test]
