@@ -19,6 +19,15 @@ pub struct Source {
     process: BTreeMap<String, String>,
 }
 
+/// Whether the environment asks for text without colour: `NO_COLOR` (<https://no-color.org>), or a terminal that is `dumb`.
+pub fn wants_plain_text() -> bool {
+    std::env::vars_os().any(|(key, value)| match key.to_str() {
+        Some("NO_COLOR") => !value.is_empty(),
+        Some("TERM") => value == "dumb",
+        _ => false,
+    })
+}
+
 /// The file that was named cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {name}: {source}; {hint}")]

@@ -17,6 +17,7 @@ mod audit;
 mod check;
 pub mod client;
 mod completions;
+mod demo;
 mod heal;
 mod history;
 mod incidents;
@@ -57,6 +58,8 @@ enum Command {
     Check(check::Args),
     /// Write a first .env, asking for what it needs
     Init(Box<init::Args>),
+    /// Watch a service break and heal, live: the real agent among stand-ins of its own, on this machine only
+    Demo(demo::Args),
     /// Show where every pair stands; exits 3 when one is down
     Status(status::Args),
     /// List when something was down, and what ended it
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Run => run::run(source()),
         Command::Check(args) => check::run(&source(), &args),
         Command::Init(args) => init::run(&source(), env_file.as_deref(), &args),
+        Command::Demo(args) => demo::run(&args),
         Command::Status(args) => status::run(&source(), &args),
         Command::Incidents(args) => incidents::run(&source(), &args),
         Command::Actions(args) => actions::run(&source(), &args),

@@ -92,7 +92,7 @@ async fn listen(stop: CancellationToken, ended: CancellationToken, reload: mpsc:
 }
 
 /// How the log is to be, from the configuration.
-fn log_options(config: &Config) -> log::Options {
+pub(super) fn log_options(config: &Config) -> log::Options {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
