@@ -18,4 +18,5 @@ mod host_ssh;
 mod log_file;
 mod probe_http;
 mod store;
+mod story;
 mod telegram;
