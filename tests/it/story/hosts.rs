@@ -98,7 +98,7 @@ async fn every_refused_login_says_what_was_wrong_with_it() {
                 told: &["The host refused our login", "PASSWORD_SSH_PASSWORD"],
             },
             Expected { dc: "WORDS", status: "auth_failed", told: &["was not run", "words"] },
-            Expected { dc: "LOCKED", status: "auth_failed", told: &["was not run", "LOCKED_SSH_KEY_PASSPHRASE"] },
+            Expected { dc: "LOCKED", status: "auth_failed", told: &["was not run", "SSH_KEY_PASSPHRASE"] },
             Expected {
                 dc: "STRANGER",
                 status: "auth_failed",
@@ -108,6 +108,11 @@ async fn every_refused_login_says_what_was_wrong_with_it() {
         .await;
     troubles.agent.stop();
     assert!(host.stamps().is_empty(), "{:?}", host.stamps());
+    assert_eq!(
+        troubles.agent.count("already runs on"),
+        0,
+        "another login is another run, its refusal is nobody else's"
+    );
     let log = troubles.agent.file("monitor.log");
     assert!(!log.contains(PASSWORD), "the password is in the log");
 }

@@ -19,6 +19,8 @@ use super::sshd::wait_until;
 /// No test waits longer than this for a line or for an end.
 pub const LIMIT: Duration = Duration::from_secs(25);
 
+const BINARY: &str = env!("CARGO_BIN_EXE_monitor");
+
 /// What the process wrote, line by line.
 struct Said {
     lines: Mutex<Vec<Heard>>,
@@ -36,6 +38,8 @@ pub struct Agent {
     pub folder: TempDir,
     settings: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    /// What its own view of the file system is made by.
+    mounts: Option<String>,
     child: Option<Child>,
     readers: Vec<JoinHandle<()>>,
     said: Arc<Said>,
@@ -51,6 +55,7 @@ impl Agent {
             folder: tempfile::tempdir().unwrap(),
             settings: Vec::new(),
             environment: Vec::new(),
+            mounts: None,
             child: None,
             readers: Vec::new(),
             said: Arc::new(said),
@@ -108,6 +113,11 @@ impl Agent {
         self.environment.push((key.to_owned(), value.to_owned()));
     }
 
+    /// Starts it with these mounts of its own, which end with it.
+    pub fn within(&mut self, mounts: &str) {
+        self.mounts = Some(mounts.to_owned());
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -132,9 +142,19 @@ impl Agent {
     fn start_in(&mut self, outputs: impl FnOnce(&mut Command) -> &mut Command) {
         assert!(self.child.is_none(), "it runs already");
         self.before = self.said.lines.lock().unwrap().len();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_monitor"));
+        let mut command = match &self.mounts {
+            None => Command::new(BINARY),
+            Some(mounts) => {
+                assert!(rustix::process::geteuid().is_root(), "this test mounts: run it as root");
+                let mut command = Command::new("/usr/bin/unshare");
+                command.args(["--mount", "/bin/sh", "-c", &format!("{mounts} && exec {BINARY}")]);
+                command
+            }
+        };
         command.env_clear().envs(self.environment.iter().cloned()).current_dir(self.folder.path()).stdin(Stdio::null());
-        let mut child = outputs(&mut command).spawn().unwrap();
+        let mut child = outputs(&mut command)
+            .spawn()
+            .expect("the binary starts; with mounts it needs unshare: apt-get install util-linux");
         let pipes: [Option<(bool, Box<dyn Read + Send>)>; 2] = [
             child.stdout.take().map(|pipe| (true, Box::new(pipe) as Box<dyn Read + Send>)),
             child.stderr.take().map(|pipe| (false, Box::new(pipe) as Box<dyn Read + Send>)),
@@ -244,7 +264,7 @@ impl Agent {
 
     /// Runs the binary beside it in the same folder: exit code and everything said.
     pub fn beside(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_monitor"));
+        let mut command = Command::new(BINARY);
         command.env_clear().current_dir(self.folder.path()).args(arguments).stdin(Stdio::null());
         let out = command.output().unwrap();
         let said = [out.stdout, out.stderr].concat();
