@@ -118,34 +118,24 @@ async fn every_refused_login_says_what_was_wrong_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_that_does_not_answer_is_told_and_holds_nobody_up() {
+async fn hosts_that_do_not_answer_are_given_up_in_time_and_hold_nobody_up() {
     let mut troubles = Troubles::new().await;
     let host = Host::start("");
     let key = host.sshd.key().display().to_string();
-    let (drops, web) = (Impostor::start(Manner::Drops), Impostor::start(Manner::Http));
+    let (drops, web, silent) =
+        (Impostor::start(Manner::Drops), Impostor::start(Manner::Http), Impostor::start(Manner::Silent));
     troubles.agent.set(&borrowed(&host.site("FINE")));
     troubles.add("CLOSED", &site("CLOSED", free_port(), &key));
     troubles.add("DROPS", &site("DROPS", drops.port, &key));
     troubles.add("WEB", &site("WEB", web.port, &key));
+    troubles.add("SILENT", &site("SILENT", silent.port, &key));
     troubles
         .tell(&[
             Expected { dc: "CLOSED", status: "unreachable", told: &["cannot be reached", "127.0.0.1:"] },
             Expected { dc: "DROPS", status: "unreachable", told: &["cannot be reached", "127.0.0.1:"] },
             Expected { dc: "WEB", status: "unreachable", told: &["cannot be reached", "127.0.0.1:"] },
+            Expected { dc: "SILENT", status: "timeout", told: &["did not answer in time", "overloaded, stuck"] },
         ])
-        .await;
-    troubles.agent.stop();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_host_is_given_up_in_time_and_other_pairs_do_not_notice() {
-    let mut troubles = Troubles::new().await;
-    let host = Host::start("");
-    let silent = Impostor::start(Manner::Silent);
-    troubles.agent.set(&borrowed(&host.site("FINE")));
-    troubles.add("SILENT", &site("SILENT", silent.port, &host.sshd.key().display().to_string()));
-    troubles
-        .tell(&[Expected { dc: "SILENT", status: "timeout", told: &["did not answer in time", "overloaded, stuck"] }])
         .await;
     troubles.agent.stop();
 }
