@@ -8,33 +8,50 @@ use std::time::Duration;
 
 use monitor::store::Store;
 use monitor::store::audit::{Verification, verify};
-use sqlx::{AnyConnection, Connection};
+use sqlx::{AnyConnection, Connection, Executor};
 
 use crate::support::agent::{Agent, LIMIT};
 use crate::support::bot_api::BotApi;
 use crate::support::stage::{Host, Relay, Stage, Target, site};
 
+/// What else goes wrong there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Twist {
+    None,
+    /// The command ends, its end cannot be written because the database is locked, and then the agent is killed.
+    Locked,
+    /// The next start is killed too, at its first look.
+    Twice,
+}
+
 /// Where the agent is killed: the n-th step of this kind.
 ///
 /// A check has two attempts, the first run changes nothing, the second one repairs; so undisturbed the probes are
 /// 1, 2 (check), 3, 4 (verify), 5, 6 (check), 7 (verify: up), and the messages first failure, repeat, recovery.
-const POINTS: &[(&str, usize)] = &[
-    ("probe", 1),
-    ("probe", 2),
-    ("ssh", 1),
-    ("begin", 1),
-    ("end", 1),
-    ("probe", 3),
-    ("asked", 1),
-    ("answered", 1),
-    ("probe", 5),
-    ("begin", 2),
-    ("end", 2),
-    ("probe", 7),
-    ("asked", 2),
-    ("answered", 2),
-    ("asked", 3),
-    ("answered", 3),
+const POINTS: &[(&str, usize, Twist)] = &[
+    ("probe", 1, Twist::None),
+    ("probe", 2, Twist::None),
+    ("ssh", 1, Twist::None),
+    ("begin", 1, Twist::None),
+    ("end", 1, Twist::None),
+    ("probe", 3, Twist::None),
+    ("asked", 1, Twist::None),
+    ("answered", 1, Twist::None),
+    ("probe", 5, Twist::None),
+    ("begin", 2, Twist::None),
+    ("end", 2, Twist::None),
+    ("probe", 7, Twist::None),
+    ("asked", 2, Twist::None),
+    ("answered", 2, Twist::None),
+    ("asked", 3, Twist::None),
+    ("answered", 3, Twist::None),
+    ("end", 1, Twist::Locked),
+    ("end", 2, Twist::Locked),
+    ("ssh", 1, Twist::Twice),
+    ("begin", 1, Twist::Twice),
+    ("asked", 1, Twist::Twice),
+    ("end", 2, Twist::Twice),
+    ("asked", 3, Twist::Twice),
 ];
 
 /// Stories at once; each waits most of its time.
@@ -45,8 +62,8 @@ fn kill_minus_nine_between_any_two_steps_repeats_no_command_and_loses_no_word() 
     let next = AtomicUsize::new(0);
     let tell = || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        while let Some((step, nth)) = POINTS.get(next.fetch_add(1, Ordering::SeqCst)) {
-            runtime.block_on(story(step, *nth));
+        while let Some((step, nth, twist)) = POINTS.get(next.fetch_add(1, Ordering::SeqCst)) {
+            runtime.block_on(story(step, *nth, *twist));
         }
     };
     std::thread::scope(|scope| {
@@ -56,8 +73,8 @@ fn kill_minus_nine_between_any_two_steps_repeats_no_command_and_loses_no_word() 
     });
 }
 
-async fn story(step: &'static str, nth: usize) {
-    let at = format!("killed at {step} {nth}");
+async fn story(step: &'static str, nth: usize, twist: Twist) {
+    let at = format!("killed at {step} {nth} ({twist:?})");
     let stage = Arc::new(Stage::default());
     let (api, target) = (BotApi::start().await, Target::on(stage.clone(), false).await);
     let port = target.port();
@@ -73,26 +90,41 @@ async fn story(step: &'static str, nth: usize) {
     stage.hold(step, nth);
     agent.start();
     stage.held().await;
+    let mut database = open(&agent).await;
     if !matches!(step, "asked" | "answered") {
         // Only where a message is under way may it be told twice.
-        all_told(&agent).await;
+        all_told(&mut database).await;
+    }
+    if twist == Twist::Locked {
+        database.execute("BEGIN IMMEDIATE").await.unwrap();
+        stage.release(true);
+        agent.says_times(nth, &["COMMAND_EXECUTED"]).await;
     }
     agent.kill();
+    database.close().await.unwrap();
     // What the host runs goes on without us, what was on its way to us or from us is lost.
     stage.release(matches!(step, "begin" | "end"));
+    if twist == Twist::Twice {
+        stage.hold_next("probe");
+        agent.start();
+        stage.held().await;
+        // What it found in its outbox may be under way by now.
+        all_told(&mut open(&agent).await).await;
+        agent.kill();
+        stage.release(false);
+    }
     agent.start();
-    let told = loop {
+    loop {
         let messages = api.messages();
         if messages.iter().any(|message| message.plain.contains("✅")) && agent.lives() {
             // A recovery that was told before the kill may be told again, and nothing else may follow.
             if !agent.file("monitor.log").contains("is up again") && !agent.file("monitor.log").contains("came back") {
                 agent.says(&["is up again"]).await;
             }
-            break messages;
+            break;
         }
         api.message(messages.len() + 1).await;
-    };
-    drop(told);
+    }
     target.probed(1).await;
     agent.stop();
 
@@ -104,7 +136,7 @@ async fn story(step: &'static str, nth: usize) {
     assert!(first.len() == 1 || twice && first.len() == 2, "{at}: {} first notices in {said:#?}", first.len());
     assert!(first.windows(2).all(|two| two[0].lines().next() == two[1].lines().next()), "{at}: {first:#?}");
     let ups = said.iter().filter(|text| text.contains("✅")).count();
-    let recovery_twice = step == "answered";
+    let recovery_twice = (step, nth) == ("answered", 3);
     assert!(ups == 1 || recovery_twice && ups == 2, "{at}: {ups} recoveries in {said:#?}");
     assert!(said.last().unwrap().contains("✅"), "{at}: {said:#?}");
 
@@ -124,16 +156,18 @@ async fn story(step: &'static str, nth: usize) {
     store.close().await;
 }
 
-/// Waits until no notice waits in the outbox of the running agent.
-async fn all_told(agent: &Agent) {
+/// A second connection to the running agent's database.
+async fn open(agent: &Agent) -> AnyConnection {
     sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}", agent.path("monitor.db").display());
-    let mut database = AnyConnection::connect(&url).await.unwrap();
+    AnyConnection::connect(&format!("sqlite://{}", agent.path("monitor.db").display())).await.unwrap()
+}
+
+/// Waits until no notice waits in the outbox.
+async fn all_told(database: &mut AnyConnection) {
     let waiting = "SELECT count(*) FROM outbox WHERE stage = 'waiting'";
     let end = tokio::time::Instant::now() + LIMIT;
-    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut database).await.unwrap() > 0 {
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *database).await.unwrap() > 0 {
         assert!(tokio::time::Instant::now() < end, "the outbox does not empty");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    database.close().await.unwrap();
 }

@@ -24,33 +24,49 @@ const LIMIT: Duration = Duration::from_secs(25);
 #[derive(Default)]
 pub struct Stage {
     inner: Mutex<Inner>,
-    held: watch::Sender<bool>,
-    open: watch::Sender<Option<bool>>,
 }
 
 #[derive(Default)]
 struct Inner {
     counts: HashMap<&'static str, usize>,
-    hold: Option<(&'static str, usize)>,
+    hold: Option<Hold>,
+}
+
+#[derive(Clone)]
+struct Hold {
+    step: &'static str,
+    nth: usize,
+    reached: watch::Sender<bool>,
+    goes_on: watch::Sender<Option<bool>>,
 }
 
 impl Stage {
     /// The n-th step of this name, counted from 1, will wait.
     pub fn hold(&self, step: &'static str, nth: usize) {
-        self.inner.lock().unwrap().hold = Some((step, nth));
+        let hold = Hold { step, nth, reached: watch::Sender::new(false), goes_on: watch::Sender::new(None) };
+        self.inner.lock().unwrap().hold = Some(hold);
+    }
+
+    /// The next step of this name will wait.
+    pub fn hold_next(&self, step: &'static str) {
+        let so_far = self.inner.lock().unwrap().counts.get(step).copied().unwrap_or_default();
+        self.hold(step, so_far + 1);
     }
 
     /// Waits until that step is reached.
     pub async fn held(&self) {
-        let mut held = self.held.subscribe();
-        let waited = tokio::time::timeout(LIMIT, held.wait_for(|held| *held)).await;
-        let inner = self.inner.lock().unwrap();
-        assert!(waited.is_ok(), "{:?} was not reached within {LIMIT:?}; steps so far: {:?}", inner.hold, inner.counts);
+        let hold = self.inner.lock().unwrap().hold.clone().expect("a step is to be held");
+        let mut reached = hold.reached.subscribe();
+        let waited = tokio::time::timeout(LIMIT, reached.wait_for(|reached| *reached)).await.is_ok();
+        let counts = &self.inner.lock().unwrap().counts;
+        assert!(waited, "{} {} was not reached within {LIMIT:?}; steps so far: {counts:?}", hold.step, hold.nth);
     }
 
     /// Ends the hold; a step that does not go on is dropped with its connection.
-    pub fn release(&self, go_on: bool) {
-        self.open.send_replace(Some(go_on));
+    pub fn release(&self, goes_on: bool) {
+        if let Some(hold) = self.inner.lock().unwrap().hold.take() {
+            hold.goes_on.send_replace(Some(goes_on));
+        }
     }
 
     /// Counts a step, waits when it is the held one, and tells whether it goes on.
@@ -59,16 +75,14 @@ impl Stage {
             let mut inner = self.inner.lock().unwrap();
             let count = inner.counts.entry(step).or_default();
             *count += 1;
-            let reached = (step, *count);
-            inner.hold == Some(reached)
+            let nth = *count;
+            inner.hold.clone().filter(|hold| (hold.step, hold.nth) == (step, nth))
         };
-        if !hold {
-            return true;
-        }
-        let mut open = self.open.subscribe();
-        self.held.send_replace(true);
-        let opened = tokio::time::timeout(LIMIT, open.wait_for(Option::is_some)).await;
-        opened.is_ok_and(|open| open.is_ok_and(|open| *open == Some(true)))
+        let Some(hold) = hold else { return true };
+        let mut goes_on = hold.goes_on.subscribe();
+        hold.reached.send_replace(true);
+        let told = tokio::time::timeout(LIMIT, goes_on.wait_for(Option::is_some)).await;
+        told.is_ok_and(|told| told.is_ok_and(|goes_on| *goes_on == Some(true)))
     }
 }
 
