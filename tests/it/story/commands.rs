@@ -135,7 +135,7 @@ async fn whatever_a_command_does_people_read_it_and_the_other_pairs_are_checked_
     let seen = up.hits().len();
     up.probed(2).await;
     let late = up.longest_gap();
-    assert!(late < Duration::from_millis(300 + 700) && seen > 3, "the healthy pair waited {late:?}, {seen} probes");
+    assert!(late < Duration::from_secs(1) && seen > 3, "the healthy pair waited {late:?}, {seen} probes");
     agent.stop();
     let messages = api.messages();
     for case in CASES {

@@ -20,6 +20,8 @@ enum Twist {
     None,
     /// The command ends, its end cannot be written because the database is locked, and then the agent is killed.
     Locked,
+    /// The connection is opened ahead of the verdict: wait until the command is ordered and stands behind it.
+    Ordered,
     /// The next start is killed too, at its first look.
     Twice,
 }
@@ -45,6 +47,7 @@ const POINTS: &[(&str, usize, Twist)] = &[
     ("answered", 2, Twist::None),
     ("asked", 3, Twist::None),
     ("answered", 3, Twist::None),
+    ("ssh", 1, Twist::Ordered),
     ("end", 1, Twist::Locked),
     ("end", 2, Twist::Locked),
     ("ssh", 1, Twist::Twice),
@@ -85,12 +88,15 @@ async fn story(step: &'static str, nth: usize, twist: Twist) {
     let settings = site("DC3", ssh.port, &host.sshd.key().display().to_string());
     agent.set(&crate::support::stage::borrowed(&settings));
     agent.set(&[("MAPPINGS", "DC3:SRV4"), ("SRV4_URL", &target.url())]);
-    agent.set(&[("INTERVAL", "1.2"), ("BACKOFF_FACTOR", "1"), ("CHECK_ATTEMPTS", "2"), ("VERIFY_WINDOW", "0.25")]);
+    agent.set(&[("INTERVAL", "2"), ("BACKOFF_FACTOR", "1"), ("CHECK_ATTEMPTS", "2"), ("VERIFY_WINDOW", "0.25")]);
 
     stage.hold(step, nth);
     agent.start();
     stage.held().await;
     let mut database = open(&agent).await;
+    if twist == Twist::Ordered {
+        agent.says(&["Running the command on DC3"]).await;
+    }
     if !matches!(step, "asked" | "answered") {
         // Only where a message is under way may it be told twice.
         all_told(&mut database).await;
@@ -146,6 +152,12 @@ async fn story(step: &'static str, nth: usize, twist: Twist) {
     assert!(!stamps.is_empty() && stamps.len() <= 2, "{at}: {stamps:#?}");
     let incidents: HashSet<&str> = stamps.iter().map(|stamp| stamp.split(' ').nth(2).unwrap()).collect();
     assert_eq!(incidents.len(), 1, "{at}: the incident goes on after the start: {stamps:#?}");
+    let pause = host.shortest_pause();
+    assert!(pause > Duration::from_millis(1200), "{at}: after {pause:?} it ran again, the delay is two seconds");
+    if twist == Twist::Ordered || matches!((step, nth), ("begin" | "end", 1)) {
+        let told = first[0].contains("The agent was stopped while the command ran");
+        assert!(told, "{at}: nobody learns that it is not known what the command did: {first:#?}");
+    }
 
     let audit = verify(&agent.path("audit.jsonl"), None).unwrap();
     assert!(matches!(audit, Verification::Verified(_)), "{at}: {audit:?}");

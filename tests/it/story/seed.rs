@@ -146,7 +146,7 @@ fn executed(lines: &[String]) {
     assert_eq!(hour(2), hour(6), "{line}");
 }
 
-/// k = 1: INTERVAL; k >= 2: INTERVAL * f^k, at most MAX_INTERVAL. A check takes five attempts and one look after the command.
+/// k = 1: `INTERVAL`; k >= 2: `INTERVAL * BACKOFF_FACTOR^k`, at most `MAX_INTERVAL`. A check takes five attempts and one look after the command.
 fn delays(target: &Target) {
     let hits = target.hits();
     let pauses: Vec<Duration> =

@@ -141,8 +141,8 @@ impl Target {
     pub async fn probed(&self, more: usize) {
         let mut seen = self.shared.seen.subscribe();
         let wanted = *seen.borrow() + more;
-        let waited = tokio::time::timeout(LIMIT, seen.wait_for(|seen| *seen >= wanted)).await;
-        assert!(waited.is_ok(), "it was not probed {more} times within {LIMIT:?}");
+        let came = tokio::time::timeout(LIMIT, seen.wait_for(|seen| *seen >= wanted)).await;
+        assert!(came.is_ok(), "it was not probed {more} times within {LIMIT:?}");
     }
 
     /// Longest time between two probes so far.
@@ -295,16 +295,18 @@ impl Host {
             std::fs::set_permissions(bin.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
         };
         let script = format!(
-            "#!/bin/bash\necho \"$MONITOR_PAIR $MONITOR_ATTEMPT $MONITOR_INCIDENT $*\" >> {place}/stamps\n\
+            "#!/bin/bash\necho \"$MONITOR_PAIR $MONITOR_ATTEMPT $MONITOR_INCIDENT $*\" >> {place}/stamps\necho $EPOCHREALTIME >> {place}/times\n\
              n=$(wc -l < {place}/stamps)\n\
              call() {{ exec 3<>/dev/tcp/127.0.0.1/$1; printf 'GET %s HTTP/1.0\\r\\n\\r\\n' \"$2\" >&3; cat <&3 >/dev/null; }}\n\
              {body}\n"
         );
         std::fs::write(bin.path().join("systemctl"), script).unwrap();
         std::fs::write(bin.path().join("stamps"), "").unwrap();
+        std::fs::write(bin.path().join("times"), "").unwrap();
         mode("", 0o755);
         mode("systemctl", 0o755);
         mode("stamps", 0o666);
+        mode("times", 0o666);
         let options = Options {
             path: Some(bin.path().to_owned()),
             config: options.config.clone(),
@@ -316,6 +318,13 @@ impl Host {
     /// One line per call: pair, attempt, incident, arguments.
     pub fn stamps(&self) -> Vec<String> {
         self.file("stamps").lines().map(str::to_owned).collect()
+    }
+
+    /// Shortest time between the starts of two calls.
+    pub fn shortest_pause(&self) -> Duration {
+        let times: Vec<f64> = self.file("times").lines().map(|line| line.parse().unwrap()).collect();
+        let pauses = times.windows(2).map(|two| Duration::from_secs_f64(two[1] - two[0]));
+        pauses.min().unwrap_or(Duration::MAX)
     }
 
     /// A file of the folder that stands first in the command's `PATH`.
