@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Loaded, Surroundings};
@@ -69,11 +69,7 @@ impl Source {
     /// What local commands start with; nothing else of our environment reaches them, it may hold secrets.
     pub fn for_commands(&self) -> Vec<(String, String)> {
         let keep = |name: &str| self.process.get(name).map(|value| (name.to_owned(), value.clone()));
-        let mut kept: Vec<_> = ["PATH", "HOME", "LANG", "USER"].into_iter().filter_map(keep).collect();
-        if !self.process.contains_key("PATH") {
-            kept.push(("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()));
-        }
-        kept
+        ["PATH", "HOME", "LANG", "USER"].into_iter().filter_map(keep).collect()
     }
 
     fn bytes(&self, file: &Path) -> Result<Vec<u8>, Unreadable> {
@@ -90,9 +86,13 @@ impl Source {
     /// Says when others can read the file with the secrets.
     pub fn readable_by_others(&self) -> Option<Problem> {
         let file = self.file.as_ref()?;
-        let mode = std::fs::metadata(file).ok()?.permissions().mode();
+        let found = std::fs::metadata(file).ok()?;
+        let mode = found.permissions().mode();
+        // Where root lends the file to our group, as the unit's installer does, the group is us.
+        let ours = found.uid() == rustix::process::geteuid().as_raw();
+        let spared = if ours { 0o077 } else { 0o007 };
         let place = crate::env::Place::File { name: self.name.as_str().into(), line: None };
-        (mode & 0o077 != 0).then(|| {
+        (mode & spared != 0).then(|| {
             let what = format!("others on this machine can read the secrets in it (mode {:o})", mode & 0o777);
             Problem::warning(place, "", what).hint(format!("chmod 600 {}", self.name))
         })
