@@ -29,6 +29,9 @@ const DIGEST_MAX: usize = 500;
 /// How long a notice may wait to be durable before it is sent all the same: people matter more than the outbox.
 const DURABLE_WITHIN: Duration = Duration::from_secs(5);
 
+/// The same at the stop, where the wait is taken from [`FLUSH`].
+const DURABLE_WITHIN_FLUSH: Duration = Duration::from_secs(1);
+
 /// First and last wait after a fault that will pass.
 const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
@@ -121,7 +124,7 @@ impl Delivery {
             }
             let wait = tokio::select! {
                 () = stop.cancelled() => break,
-                wait = self.deliver_next() => wait,
+                wait = self.deliver_next(DURABLE_WITHIN) => wait,
             };
             if let Some(wait) = wait {
                 tokio::select! {
@@ -141,7 +144,7 @@ impl Delivery {
         }
         self.collapse();
         while !self.queue.is_empty() {
-            match tokio::time::timeout_at(end, self.deliver_next()).await {
+            match tokio::time::timeout_at(end, self.deliver_next(DURABLE_WITHIN_FLUSH)).await {
                 Ok(None) => {}
                 Ok(Some(_)) | Err(_) => break,
             }
@@ -149,9 +152,9 @@ impl Delivery {
     }
 
     /// Sends the head of the queue, or a digest of it; gives the wait before the next try.
-    async fn deliver_next(&mut self) -> Option<Duration> {
+    async fn deliver_next(&mut self, durable_within: Duration) -> Option<Duration> {
         // Nothing is sent that a crash could make us forget, unless the disk refuses for too long.
-        self.journal.recorded(Vec::new(), DURABLE_WITHIN).await;
+        self.journal.recorded(Vec::new(), durable_within).await;
         let voice = self.narrator.voice();
         let facts = Facts { zone: voice.zone.clone(), now: self.clock.now() };
         let digested = self.queue.len() > DIGEST_OVER;

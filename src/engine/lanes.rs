@@ -68,7 +68,12 @@ impl Lanes {
             return Turn::Now;
         };
         let mut jobs = std::iter::once(&mut lane.running).chain(lane.waiting.iter_mut());
-        if let Some(same) = jobs.find(|job| job.first.rung.command == member.rung.command) {
+        // The same text under another login is another deed, and may be refused where this one is not.
+        let same = |job: &&mut Job| {
+            let (first, wanted) = (&job.first.rung, &member.rung);
+            first.command == wanted.command && first.login == wanted.login
+        };
+        if let Some(same) = jobs.find(same) {
             same.others.push(member);
             return Turn::Shared;
         }

@@ -21,4 +21,5 @@ mod log_file;
 mod probe_http;
 mod reference;
 mod store;
+mod story;
 mod telegram;

@@ -1,6 +1,8 @@
 //! Real counterparts for tests. A missing tool fails the test and names its Debian package.
 
+pub mod agent;
 pub mod bot_api;
 pub mod http;
 pub mod postgres;
 pub mod sshd;
+pub mod stage;
