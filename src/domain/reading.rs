@@ -13,6 +13,7 @@ pub struct Reading {
     /// Where the time went.
     pub phases: Phases,
     /// From the first byte of work to the answer or the fault.
+    #[serde(rename = "took_ms", with = "super::millis")]
     pub took: Duration,
 }
 
@@ -124,12 +125,16 @@ impl fmt::Display for Cause {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phases {
     /// Name to addresses.
+    #[serde(rename = "dns_ms", with = "super::millis::option", default)]
     pub dns: Option<Duration>,
     /// TCP handshake.
+    #[serde(rename = "connect_ms", with = "super::millis::option", default)]
     pub connect: Option<Duration>,
     /// TLS handshake.
+    #[serde(rename = "tls_ms", with = "super::millis::option", default)]
     pub tls: Option<Duration>,
     /// Request sent to first byte of the answer.
+    #[serde(rename = "first_byte_ms", with = "super::millis::option", default)]
     pub first_byte: Option<Duration>,
 }
 

@@ -83,6 +83,7 @@ pub struct Run {
     /// The signal's name without `SIG`, where one ended it.
     pub signal: Option<String>,
     /// Wall time from the order to the end.
+    #[serde(rename = "duration_ms", with = "super::millis")]
     pub duration: Duration,
     /// The last lines of output, printable, secrets masked, at most [`Run::MAX_EXCERPT`] characters.
     pub excerpt: String,

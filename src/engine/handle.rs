@@ -219,6 +219,7 @@ pub struct HealReport {
     /// What came of it.
     pub verdict: Verdict,
     /// From the end of the command to the probe that saw the pair up.
+    #[serde(rename = "up_after_ms", with = "crate::domain::millis::option", default)]
     pub up_after: Option<Duration>,
 }
 
