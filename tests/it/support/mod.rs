@@ -1,6 +1,7 @@
 //! Real counterparts for tests. A missing tool fails the test and names its Debian package.
 
 pub mod bot_api;
+pub mod engine;
 pub mod http;
 pub mod postgres;
 pub mod sshd;
