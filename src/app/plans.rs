@@ -86,6 +86,7 @@ fn ssh_site(name: &SiteName, ssh: &Ssh, config: &Config, known_hosts: &Path) -> 
 
 /// Builds what the engine is given.
 pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>) -> Plans {
+    let logins = logins(config);
     let mut ladders: HashMap<(SiteName, Vec<String>), Arc<[Rung]>> = HashMap::new();
     let pairs = config
         .pairs
@@ -98,6 +99,7 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>) -> Plans {
                 Rung {
                     command: command.as_str().into(),
                     site: pair.name.site.clone(),
+                    login: logins.get(&pair.name.site).map_or(&pair.name.site, |first| *first).clone(),
                     remedy: Arc::new(Command::new(host.clone(), name, lane, command.clone())),
                     limit: pair.timeout,
                     verify: VerifyRules { window: pair.verify_window, interval: pair.verify_interval },
@@ -135,6 +137,21 @@ fn called(config: &Config, site: &SiteName) -> (String, String) {
         Some(Place::Ssh(ssh)) => (ssh.host.clone(), format!("{}:{}", ssh.host, ssh.port)),
         Some(Place::Local) | None => ("localhost".to_owned(), "localhost".to_owned()),
     }
+}
+
+/// For each site the first one that is reached in the same way: sites of one address and one login are one place.
+fn logins(config: &Config) -> HashMap<&SiteName, &SiteName> {
+    let mut known: HashMap<String, Vec<(&SiteName, &Place)>> = HashMap::new();
+    let mut logins = HashMap::new();
+    for (name, site) in &config.sites {
+        let there = known.entry(called(config, name).1).or_default();
+        let first = there.iter().find(|(_, place)| **place == site.place).map(|(first, _)| *first);
+        if first.is_none() {
+            there.push((name, &site.place));
+        }
+        logins.insert(name, first.unwrap_or(name));
+    }
+    logins
 }
 
 /// As many as the process may have descriptors for.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Loaded, Surroundings};
@@ -17,6 +17,15 @@ pub struct Source {
     pub name: String,
     /// The process environment at the start.
     process: BTreeMap<String, String>,
+}
+
+/// Whether the environment asks for text without colour: `NO_COLOR` (<https://no-color.org>), or a terminal that is `dumb`.
+pub fn wants_plain_text() -> bool {
+    std::env::vars_os().any(|(key, value)| match key.to_str() {
+        Some("NO_COLOR") => !value.is_empty(),
+        Some("TERM") => value == "dumb",
+        _ => false,
+    })
 }
 
 /// The file that was named cannot be read.
@@ -54,9 +63,12 @@ impl Source {
             Some(file) => Env::new(&self.name, &self.bytes(file)?, self.process.clone()),
             None => Env::without_file(self.process.clone()),
         };
-        let around =
-            Surroundings { ssh_agent: self.process.get("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(Into::into) };
-        Ok(config::load(&env, &|path| std::fs::read_to_string(path), &around))
+        Ok(config::load(&env, &|path| std::fs::read_to_string(path), &self.surroundings()))
+    }
+
+    /// What the process brings along that configuration may lean on.
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings { ssh_agent: self.process.get("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(Into::into) }
     }
 
     /// `STATE_DIR` as far as it can be read; a configuration that is broken elsewhere does not hide it.
@@ -69,11 +81,43 @@ impl Source {
     /// What local commands start with; nothing else of our environment reaches them, it may hold secrets.
     pub fn for_commands(&self) -> Vec<(String, String)> {
         let keep = |name: &str| self.process.get(name).map(|value| (name.to_owned(), value.clone()));
-        let mut kept: Vec<_> = ["PATH", "HOME", "LANG", "USER"].into_iter().filter_map(keep).collect();
-        if !self.process.contains_key("PATH") {
-            kept.push(("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()));
+        ["PATH", "HOME", "LANG", "USER"].into_iter().filter_map(keep).collect()
+    }
+
+    /// One variable of the process environment.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.process.get(name).map(String::as_str)
+    }
+
+    /// What only a look around can tell: who may read the file, whether key files are there, whether the log starts.
+    pub fn remarks(&self, loaded: &Loaded) -> Vec<Problem> {
+        let mut remarks: Vec<Problem> = self.readable_by_others().into_iter().collect();
+        if self.file.is_none() && loaded.report.is_broken() {
+            let what = "there is no file `.env` in this folder, and none beside the binary";
+            let hint = "`monitor init` writes one, --env-file names another";
+            remarks.push(Problem::warning(crate::env::Place::Unset, "", what).hint(hint));
         }
-        kept
+        let Some(config) = &loaded.config else { return remarks };
+        let place = |key: &str| {
+            let setting = loaded.settings.iter().find(|setting| setting.key == key);
+            setting.map_or(crate::env::Place::Unset, |setting| setting.place.clone())
+        };
+        if let Err(error) = super::log::check_level(&config.log.level) {
+            remarks.push(Problem::error(place("LOG_LEVEL"), "LOG_LEVEL", crate::store::in_one_line(&error)));
+        }
+        for (name, site) in &config.sites {
+            let config::Place::Ssh(ssh) = &site.place else { continue };
+            let Some(path) = &ssh.key_path else { continue };
+            let key = format!("{name}_SSH_KEY_PATH");
+            // Opened, not only looked at: that is what a login will do.
+            if let Err(error) = std::fs::File::open(path) {
+                let what = format!("the key file cannot be read: {error}; no command can run on {name} until it can");
+                let hint = "give the path of a private key that this user may read";
+                let found = path.display().to_string();
+                remarks.push(Problem::warning(place(&key), &key, what).found(&found).hint(hint));
+            }
+        }
+        remarks
     }
 
     fn bytes(&self, file: &Path) -> Result<Vec<u8>, Unreadable> {
@@ -90,9 +134,13 @@ impl Source {
     /// Says when others can read the file with the secrets.
     pub fn readable_by_others(&self) -> Option<Problem> {
         let file = self.file.as_ref()?;
-        let mode = std::fs::metadata(file).ok()?.permissions().mode();
+        let found = std::fs::metadata(file).ok()?;
+        let mode = found.permissions().mode();
+        // Where root lends the file to our group, as the unit's installer does, the group is us.
+        let ours = found.uid() == rustix::process::geteuid().as_raw();
+        let spared = if ours { 0o077 } else { 0o007 };
         let place = crate::env::Place::File { name: self.name.as_str().into(), line: None };
-        (mode & 0o077 != 0).then(|| {
+        (mode & spared != 0).then(|| {
             let what = format!("others on this machine can read the secrets in it (mode {:o})", mode & 0o777);
             Problem::warning(place, "", what).hint(format!("chmod 600 {}", self.name))
         })

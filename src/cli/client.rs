@@ -1,6 +1,7 @@
 //! Talks to a running agent over its control socket.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
@@ -20,13 +21,30 @@ const MOST: usize = 32 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
     /// Nobody listens.
-    #[error("no agent answers on {}: {source}; start one with `monitor run`, or check STATE_DIR", path.display())]
+    #[error(
+        "no agent runs for STATE_DIR {} ({source}); start one with `monitor run`, or name its configuration with --env-file",
+        folder(path)
+    )]
     NotRunning {
         /// The socket.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
+    /// Somebody listens, and not for this user.
+    #[error("the agent on {} belongs to another user ({source}); run this as that user, for example with `sudo -u`", path.display())]
+    NotOurs {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nothing came in time.
+    #[error("the agent did not answer within {} s; it may be overloaded, its log tells more", .0.as_secs())]
+    Silent(Duration),
+    /// We could not even ask.
+    #[error("the system gives us no runtime: {0}")]
+    Unasked(#[from] std::io::Error),
     /// The agent said no.
     #[error("{}", .0.detail)]
     Refused(Problem),
@@ -34,6 +52,9 @@ pub enum NoAnswer {
     #[error("the agent's answer cannot be read: {0}; is it of another version?")]
     Strange(String),
 }
+
+/// An answer that needs no work must be there within this.
+const QUICK: Duration = Duration::from_secs(30);
 
 /// A way to the agent of one `STATE_DIR`.
 pub struct Client {
@@ -43,8 +64,7 @@ pub struct Client {
 impl Client {
     /// Finds the socket from the configuration; a broken configuration does not hide a running agent.
     pub fn find(source: &Source) -> Self {
-        let state_dir = source.state_dir();
-        Self { socket: state_dir.join(SOCKET) }
+        Self::new(&source.state_dir())
     }
 
     /// Talks to this socket.
@@ -54,19 +74,24 @@ impl Client {
 
     /// Asks with GET.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, NoAnswer> {
-        self.ask("GET", path).await
+        let asking = self.ask("GET", path);
+        tokio::time::timeout(QUICK, asking).await.unwrap_or(Err(NoAnswer::Silent(QUICK)))
     }
 
-    /// Asks with POST.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, NoAnswer> {
-        self.ask("POST", path).await
+    /// Asks with POST and waits at most `limit`: some orders take as long as a command and its verification.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, limit: Duration) -> Result<T, NoAnswer> {
+        tokio::time::timeout(limit, self.ask("POST", path)).await.unwrap_or(Err(NoAnswer::Silent(limit)))
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: &str, path: &str) -> Result<T, NoAnswer> {
         let strange = |error: &dyn std::error::Error| NoAnswer::Strange(error.to_string());
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|source| NoAnswer::NotRunning { path: self.socket.clone(), source })?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(|source| {
+            let path = self.socket.clone();
+            match source.kind() {
+                std::io::ErrorKind::PermissionDenied => NoAnswer::NotOurs { path, source },
+                _ => NoAnswer::NotRunning { path, source },
+            }
+        })?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| strange(&error))?;
         let request = http::Request::builder()
             .method(method)
@@ -79,7 +104,7 @@ impl Client {
             let status = response.status();
             let body = Limited::new(response.into_body(), MOST).collect().await;
             let body = body.map_err(|error| NoAnswer::Strange(error.to_string()))?.to_bytes();
-            Ok((status, body))
+            Ok::<_, NoAnswer>((status, body))
         };
         let (status, body) = tokio::select! {
             answer = talk => answer?,
@@ -99,4 +124,16 @@ impl Client {
 pub fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(work))
+}
+
+/// The folder of the socket, as people know it.
+fn folder(socket: &Path) -> String {
+    let folder = socket.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).display().to_string()
+}
+
+/// Has one conversation with the agent.
+pub fn asked<T>(work: impl Future<Output = Result<T, NoAnswer>>) -> Result<T, NoAnswer> {
+    block_on(work)?
 }

@@ -6,11 +6,29 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::app::source::Source;
+use crate::config::Config;
+use crate::domain::name::PairName;
+
+mod actions;
+mod audit;
+mod check;
 pub mod client;
+mod completions;
+mod demo;
+mod heal;
+mod history;
+mod incidents;
+mod init;
+mod probe;
+pub mod reference;
+mod reload;
 mod run;
+mod screen;
 mod status;
+mod trust;
 
 /// Everything was fine.
 pub const FINE: u8 = 0;
@@ -36,17 +54,55 @@ struct Cli {
 enum Command {
     /// Watch, heal, verify and tell, until stopped (this is what `monitor` alone does)
     Run,
+    /// Show what is in force and everything that is wrong; with --online try it all once
+    Check(check::Args),
+    /// Write a first .env, asking for what it needs
+    Init(Box<init::Args>),
+    /// Watch a service break and heal, live: the real agent among stand-ins of its own, on this machine only
+    Demo(demo::Args),
     /// Show where every pair stands; exits 3 when one is down
     Status(status::Args),
+    /// List when something was down, and what ended it
+    Incidents(incidents::Args),
+    /// List what was run or refused, and what came of it
+    Actions(actions::Args),
+    /// Check one pair now; exits 3 when it is down
+    Probe(probe::Args),
+    /// Run one pair's command now, and see whether it helped
+    Heal(heal::Args),
+    /// Make the running agent read its configuration again
+    Reload(reload::Args),
+    /// Accept the key that a site's SSH host shows now
+    Trust(trust::Args),
+    /// Prove that no record of a command was changed or removed
+    #[command(subcommand)]
+    Audit(audit::Args),
+    /// Print a script that completes these words in a shell
+    Completions(completions::Args),
+    /// Print or write the generated references
+    #[command(hide = true)]
+    Reference(reference::Args),
 }
 
 /// Reads the command line and carries it out.
 pub fn main() -> ExitCode {
     let Cli { env_file, command } = Cli::parse();
-    let source = || crate::app::source::Source::find(env_file.as_deref());
+    let source = || Source::find(env_file.as_deref());
     let code = match command.unwrap_or(Command::Run) {
         Command::Run => run::run(source()),
+        Command::Check(args) => check::run(&source(), &args),
+        Command::Init(args) => init::run(&source(), env_file.as_deref(), &args),
+        Command::Demo(args) => demo::run(&args),
         Command::Status(args) => status::run(&source(), &args),
+        Command::Incidents(args) => incidents::run(&source(), &args),
+        Command::Actions(args) => actions::run(&source(), &args),
+        Command::Probe(args) => probe::run(&source(), &args),
+        Command::Heal(args) => heal::run(&source(), &args),
+        Command::Reload(args) => reload::run(&source(), &args),
+        Command::Trust(args) => trust::run(&source(), &args),
+        Command::Audit(args) => audit::run(&source(), &args),
+        Command::Completions(args) => completions::run(Cli::command(), &args),
+        Command::Reference(args) => reference::run(&args),
     };
     ExitCode::from(code)
 }
@@ -59,4 +115,29 @@ fn say(text: &str) {
 /// Writes to standard error.
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Writes bytes to standard output as they are.
+fn say_bytes(bytes: &[u8]) {
+    let _ = std::io::stdout().lock().write_all(bytes);
+}
+
+/// Reads a pair on the command line: `DC3-SRV4` or `DC3:SRV4`.
+fn pair(text: &str) -> Result<PairName, String> {
+    text.parse().map_err(|why| format!("expected a pair such as DC3-SRV4: {why}"))
+}
+
+/// Reads the configuration, or says everything that is wrong with it.
+fn load(source: &Source) -> Option<Config> {
+    let loaded = match source.load() {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            complain(&screen::lines(&error.to_string()));
+            return None;
+        }
+    };
+    if loaded.config.is_none() {
+        complain(&screen::lines(&loaded.report.to_string()));
+    }
+    loaded.config
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::source::Source;
 use crate::app::{LogMask, agent, lock, log, signals};
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 
 use super::{BAD_CONFIGURATION, FAILED, FINE, complain};
 
@@ -21,8 +21,12 @@ pub fn run(source: Source) -> u8 {
             return BAD_CONFIGURATION;
         }
     };
-    let Some(config) = loaded.config else {
+    let remarks = source.remarks(&loaded);
+    let Loaded { config: Some(config), report, .. } = loaded else {
         complain(&loaded.report.to_string());
+        for remark in remarks {
+            complain(&remark.to_string());
+        }
         return BAD_CONFIGURATION;
     };
     let _lock = match lock::take(&config.general.state_dir) {
@@ -40,11 +44,10 @@ pub fn run(source: Source) -> u8 {
             return BAD_CONFIGURATION;
         }
     };
-    for warning in loaded.report.warnings() {
+    // Of use to `check` only, and large where there are thousands of pairs.
+    drop(loaded.settings);
+    for warning in report.warnings().chain(&remarks) {
         tracing::warn!("{warning}");
-    }
-    if let Some(problem) = source.readable_by_others() {
-        tracing::warn!("{problem}");
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -89,7 +92,7 @@ async fn listen(stop: CancellationToken, ended: CancellationToken, reload: mpsc:
 }
 
 /// How the log is to be, from the configuration.
-fn log_options(config: &Config) -> log::Options {
+pub(super) fn log_options(config: &Config) -> log::Options {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

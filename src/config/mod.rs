@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::domain::guard;
 use crate::domain::name::{ServerName, SiteName};
-use crate::env::{Catalogue, Env, Group, KeyInfo, Names, Reader, Redactor, Report};
+use crate::env::{Catalogue, Env, Group, KeyInfo, Names, Reader, Redactor, Report, Setting};
 use crate::message::Language;
 
 pub mod general;
@@ -20,6 +20,9 @@ pub mod pairs;
 pub mod server;
 pub mod site;
 pub mod telegram;
+
+#[cfg(test)]
+mod tests;
 
 pub use general::General;
 pub use pairs::Pair;
@@ -76,6 +79,8 @@ pub struct Loaded {
     pub report: Report,
     /// Masks every secret that was read, also when the rest is broken.
     pub redactor: Redactor,
+    /// Every value in force and where it came from, as people may see it.
+    pub settings: Vec<Setting>,
 }
 
 /// Reads everything, and gives every problem at once.
@@ -93,6 +98,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
     let safer = guards::safer(&global);
     let redactor = redactor(&reader);
+    let settings = settings(&reader, &redactor);
     let known: Vec<KeyInfo> = groups().iter().flat_map(|group| group.keys).copied().collect();
     let report = reader.finish(&Catalogue { known: &known, later: later::KEYS, names: &names });
     let config = (|| {
@@ -110,13 +116,28 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             safer,
         })
     })();
-    Loaded { config: config.filter(|_| !report.is_broken()), report, redactor }
+    Loaded { config: config.filter(|_| !report.is_broken()), report, redactor, settings }
 }
 
 fn redactor(reader: &Reader<'_>) -> Redactor {
     let secrets = reader.secrets();
     // A table too large to build can only come from absurd secrets; the shapes of tokens are masked all the same.
     Redactor::new(secrets.iter().map(String::as_str)).unwrap_or_default()
+}
+
+/// A URL is shown as the log shows it, and nowhere stands a secret that was read elsewhere.
+fn settings(reader: &Reader<'_>, redactor: &Redactor) -> Vec<Setting> {
+    let mut settings = reader.settings();
+    for setting in &mut settings {
+        if setting.name == server::URL.name
+            && setting.scope == server::URL.scope
+            && let Ok(url) = url::Url::parse(setting.value.trim())
+        {
+            setting.value = crate::fetch::shown(&url);
+        }
+        setting.value = redactor.mask(&setting.value).into_owned();
+    }
+    settings
 }
 
 /// Every key, in the order of the reference.

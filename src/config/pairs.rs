@@ -12,8 +12,8 @@ use super::{Server, Site, Surroundings, server, site};
 /// The pairs.
 pub const MAPPINGS: Key<Vec<PairName>> = Key::new(Scope::Global, "MAPPINGS", mapped)
     .about(
-        "Pairs as `DC:SRV`, separated by commas: which server is probed, and on which site its command runs.",
-        "DC3:SRV4,DC1:SRV5",
+        "Pairs as `DC:SRV`, separated by commas: which server is probed, and on which site its command runs; `DC3:SRV4,DC1:SRV5` are two.",
+        "DC3:SRV4",
     )
     .required();
 
@@ -32,7 +32,8 @@ const fn next_command(scope: Scope, means: &'static str) -> Key<String> {
     Key::new(scope, "COMMAND_{K}", shell).about(NEXT_DOC, "reboot").otherwise(means)
 }
 
-const COMMAND: Key<String> = command(Scope::Global, "each site or pair has its own");
+/// The command of the whole agent.
+pub const COMMAND: Key<String> = command(Scope::Global, "each site or pair has its own").typical();
 const SITE_COMMAND: Key<String> = command(Scope::Site, "as COMMAND");
 const PAIR_COMMAND: Key<String> = command(Scope::Pair, "as {DC}_COMMAND");
 const COMMANDS: Key<String> = next_command(Scope::Global, "none");
@@ -153,18 +154,27 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -
 /// The commands that one scope sets, by number.
 #[derive(Clone, Default)]
 struct Ladder {
-    /// `None` in place of a value that could not be read: it was reported, and must not let a wider one through.
-    rungs: BTreeMap<u32, Option<String>>,
+    rungs: BTreeMap<u32, Rung>,
     timeout: Option<Duration>,
+}
+
+#[derive(Clone)]
+struct Rung {
+    /// Where it is set.
+    scope: Scope,
+    /// `None` in place of a value that could not be read: it was reported, and must not let a wider one through.
+    command: Option<String>,
 }
 
 impl Ladder {
     fn read(keys: &Scoped<'_>, first: &Key<String>, others: &Key<String>, timeout: &Key<Duration>) -> Self {
-        let mut rungs: BTreeMap<u32, Option<String>> = keys.numbered(others).into_iter().collect();
+        let rung = |command| Rung { scope: first.scope, command };
+        let numbered = keys.numbered(others).into_iter();
+        let mut rungs: BTreeMap<u32, Rung> = numbered.map(|(k, command)| (k, rung(command))).collect();
         match keys.optional(first) {
-            Some(Some(command)) => drop(rungs.insert(1, Some(command))),
+            Some(Some(command)) => drop(rungs.insert(1, rung(Some(command)))),
             Some(None) => {}
-            None => drop(rungs.insert(1, None)),
+            None => drop(rungs.insert(1, rung(None))),
         }
         Self { rungs, timeout: keys.optional(timeout).flatten() }
     }
@@ -176,30 +186,38 @@ impl Ladder {
         Self { rungs, timeout: self.timeout.or(wider.timeout) }
     }
 
-    /// The commands in order; a missing first rung or a gap is reported once.
-    fn commands(&self, reader: &Reader<'_>, pair: &PairName, told: &mut HashSet<u32>) -> Option<Vec<String>> {
-        let mut expected = 1;
-        let mut commands = Vec::new();
-        if self.rungs.is_empty() && told.insert(1) {
-            let hint =
-                format!("add a line such as `COMMAND=systemctl restart network-service`, or set {}_COMMAND", pair.site);
-            reader.global().problem(
-                &COMMAND,
-                "is not set, and it is required where a site has no command of its own",
-                hint,
-            );
-        }
-        for (number, command) in &self.rungs {
-            if *number != expected && told.insert(*number) {
-                let name = |k: u32| if k == 1 { "COMMAND".to_owned() } else { format!("COMMAND_{k}") };
-                let hint = format!("set {} too, or renumber", name(expected));
-                let what = format!("has a gap for {pair}: there is {} without {}", name(*number), name(expected));
+    /// The commands in order; a missing first rung or a gap is reported once, at the line that needs another.
+    fn commands(&self, reader: &Reader<'_>, pair: &PairName, told: &mut HashSet<String>) -> Option<Vec<String>> {
+        if self.rungs.is_empty() {
+            if told.insert(String::new()) {
+                let hint = format!(
+                    "add a line such as `COMMAND=systemctl restart network-service`, or set {}_COMMAND",
+                    pair.site
+                );
+                let what = "is not set, and it is required where a site has no command of its own";
                 reader.global().problem(&COMMAND, what, hint);
             }
-            expected = number.saturating_add(1);
-            commands.push(command.clone()?);
+            return None;
         }
-        (!commands.is_empty()).then_some(commands)
+        let mut expected = 1;
+        let mut commands = Vec::new();
+        for (number, rung) in &self.rungs {
+            if *number != expected {
+                let (keys, key) = match rung.scope {
+                    Scope::Global | Scope::Server => (reader.global(), &COMMANDS),
+                    Scope::Site => (reader.scoped(pair.site.as_str()), &SITE_COMMANDS),
+                    Scope::Pair => (reader.scoped(&format!("{}_{}", pair.site, pair.server)), &PAIR_COMMANDS),
+                };
+                let name = |k: u32| keys.full(&if k == 1 { "COMMAND".to_owned() } else { format!("COMMAND_{k}") });
+                if told.insert(name(*number)) {
+                    let what = format!("has no rung before it: {} is not set", name(expected));
+                    keys.numbered_problem(key, *number, what, format!("set {} too, or renumber", name(expected)));
+                }
+            }
+            expected = number.saturating_add(1);
+            commands.push(rung.command.clone()?);
+        }
+        Some(commands)
     }
 }
 

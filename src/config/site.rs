@@ -30,7 +30,8 @@ pub const SSH_PASSWORD: Key<Secret> = Key::new(Scope::Site, "SSH_PASSWORD", valu
 /// Key file.
 pub const SSH_KEY_PATH: Key<PathBuf> = Key::new(Scope::Site, "SSH_KEY_PATH", value::path)
     .about("Private key file, in any format OpenSSH writes.", "/path/to/key.pem")
-    .otherwise("none");
+    .otherwise("none")
+    .typical();
 /// Passphrase.
 pub const SSH_KEY_PASSPHRASE: Key<Secret> = Key::new(Scope::Site, "SSH_KEY_PASSPHRASE", value::secret)
     .about("Passphrase of the private key file.", "correct horse battery staple")

@@ -66,7 +66,7 @@ fn words(effects: &[Effect]) -> Vec<String> {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table of stories reads better than parts of it")]
+#[expect(clippy::too_many_lines, reason = "one table, a story a row")]
 fn the_stories() {
     use RunStatus::{AuthFailed, Executed, Failed};
     let stories: Vec<(&str, u32, Vec<Seen>, Vec<&str>)> = vec![

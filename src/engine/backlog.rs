@@ -1,9 +1,22 @@
-//! What waits for a channel: which of it is not worth telling any more. How it is sent lives in `delivery`.
+//! What waits for a channel: how much, and which of it is not worth telling any more. How it is sent lives in `delivery`.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::domain::notice::{News, Notice};
 use crate::domain::remedy::NoticeId;
+
+/// How one channel fares.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ChannelHealth {
+    /// The channel's name.
+    pub channel: String,
+    /// Notices that wait.
+    pub waiting: usize,
+    /// Notices delivered since the start.
+    pub delivered: u64,
+    /// Why the last try failed; empty when it did not.
+    pub trouble: String,
+}
 
 /// Takes out every repeat that a later notice of the same incident replaces; gives what was taken out.
 pub fn thin(queue: &mut VecDeque<Notice>) -> Vec<NoticeId> {

@@ -18,6 +18,8 @@ use crate::message::{Facts, Line, Rich, compose, digest};
 use crate::notify::{Channel, Outgoing, Receipt, Undelivered};
 use crate::store::Write;
 
+pub use super::backlog::ChannelHealth;
+
 use super::backlog;
 use super::clock::Clock;
 use super::ledger::Journal;
@@ -32,6 +34,9 @@ const DIGEST_MAX: usize = 500;
 /// How long a notice may wait to be durable before it is sent all the same: people matter more than the outbox.
 const DURABLE_WITHIN: Duration = Duration::from_secs(5);
 
+/// The same at the stop, where the wait is taken from [`FLUSH`].
+const DURABLE_WITHIN_FLUSH: Duration = Duration::from_secs(1);
+
 /// First and last wait after a fault that will pass.
 const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
@@ -40,19 +45,6 @@ pub const BROKEN_WAIT: Duration = Duration::from_mins(10);
 
 /// How long the stop may take to send what still waits.
 const FLUSH: Duration = Duration::from_secs(5);
-
-/// How one channel fares.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ChannelHealth {
-    /// The channel's name.
-    pub channel: String,
-    /// Notices that wait.
-    pub waiting: usize,
-    /// Notices delivered since the start.
-    pub delivered: u64,
-    /// Why the last try failed; empty when it did not.
-    pub trouble: String,
-}
 
 /// Delivers the notices of one channel.
 pub struct Delivery {
@@ -141,7 +133,7 @@ impl Delivery {
                 tokio::time::sleep(FLUSH).await;
             };
             let wait = tokio::select! {
-                wait = self.deliver_next() => wait,
+                wait = self.deliver_next(DURABLE_WITHIN) => wait,
                 () = limit => return,
             };
             if let Some(wait) = wait {
@@ -185,7 +177,7 @@ impl Delivery {
         let end = Instant::now() + FLUSH;
         self.take_in();
         while !self.queue.is_empty() {
-            match tokio::time::timeout_at(end, self.deliver_next()).await {
+            match tokio::time::timeout_at(end, self.deliver_next(DURABLE_WITHIN_FLUSH)).await {
                 Ok(None) => {}
                 Ok(Some(_)) | Err(_) => break,
             }
@@ -194,9 +186,9 @@ impl Delivery {
     }
 
     /// Sends the head of the queue, or a digest of it; gives the wait before the next try.
-    async fn deliver_next(&mut self) -> Option<Duration> {
+    async fn deliver_next(&mut self, durable_within: Duration) -> Option<Duration> {
         // Nothing is sent that a crash could make us forget, unless the disk refuses for too long.
-        self.journal.recorded(Vec::new(), DURABLE_WITHIN).await;
+        self.journal.recorded(Vec::new(), durable_within).await;
         let voice = self.narrator.voice();
         let facts = Facts { zone: voice.zone.clone(), now: self.clock.now() };
         let digested = self.singly == 0 && self.queue.len() > DIGEST_OVER;

@@ -1,7 +1,6 @@
 //! One lane per host: a host never runs two remedies at once, and pairs that want the same command share one run.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -12,14 +11,15 @@ use super::plan::Rung;
 
 /// What runs, or waits for its turn, on one host: equal commands are one run.
 struct Job {
-    command: Arc<str>,
+    /// What is run, as the first one asked for it.
+    rung: Rung,
     /// The first one's call is sent; the others share its result.
     members: Vec<Member>,
 }
 
 impl Job {
     fn new(first: Member) -> Self {
-        Self { command: first.rung.command.clone(), members: vec![first] }
+        Self { rung: first.rung.clone(), members: vec![first] }
     }
 }
 
@@ -64,7 +64,10 @@ impl Lanes {
             return Turn::Now;
         };
         let mut jobs = std::iter::once(&mut lane.running).chain(lane.waiting.iter_mut());
-        if let Some(same) = jobs.find(|job| job.command == member.rung.command) {
+        // The same text under another login is another deed, and may be refused where this one is not.
+        let wanted = &member.rung;
+        let same = |job: &&mut Job| job.rung.command == wanted.command && job.rung.login == wanted.login;
+        if let Some(same) = jobs.find(same) {
             same.members.push(member);
             return Turn::Shared;
         }

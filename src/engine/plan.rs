@@ -70,6 +70,8 @@ pub struct Rung {
     pub command: Arc<str>,
     /// Where it runs, as people call it.
     pub site: SiteName,
+    /// The first site that is reached in the same way, by the same login; an equal command there is the same run.
+    pub login: SiteName,
     /// What runs it.
     pub remedy: Arc<dyn Remedy>,
     /// Its own limit.

@@ -84,6 +84,8 @@ pub struct Key<T: 'static> {
     /// Whether other programs set a variable of this name (gettext's `LANGUAGE`): then the file wins over the process
     /// environment, and what cannot be read there is passed over.
     pub ambient: bool,
+    /// Whether `.env.example` shows it switched on although it need not be set.
+    pub typical: bool,
     /// Reads the text; its error is what was expected, as in "expected …", and never repeats the text.
     pub parse: fn(&str) -> Result<T, String>,
 }
@@ -91,7 +93,17 @@ pub struct Key<T: 'static> {
 impl<T> Key<T> {
     /// Begins a key of the whole agent that need not be set.
     pub const fn new(scope: Scope, name: &'static str, parse: fn(&str) -> Result<T, String>) -> Self {
-        Self { scope, name, doc: "", absent: Absent::Means("unset"), example: "", secret: false, ambient: false, parse }
+        Self {
+            scope,
+            name,
+            doc: "",
+            absent: Absent::Means("unset"),
+            example: "",
+            secret: false,
+            ambient: false,
+            typical: false,
+            parse,
+        }
     }
 
     /// Says what it is, in one sentence with unit and range, and shows a value.
@@ -124,6 +136,12 @@ impl<T> Key<T> {
         Self { secret: true, ..self }
     }
 
+    /// Switches it on in `.env.example`: most people need it.
+    #[must_use]
+    pub const fn typical(self) -> Self {
+        Self { typical: true, ..self }
+    }
+
     /// Makes it ambient.
     #[must_use]
     pub const fn ambient(self) -> Self {
@@ -139,6 +157,7 @@ impl<T> Key<T> {
             absent: self.absent,
             example: self.example,
             secret: self.secret,
+            typical: self.typical,
         }
     }
 }
@@ -158,6 +177,8 @@ pub struct KeyInfo {
     pub example: &'static str,
     /// As in [`Key`].
     pub secret: bool,
+    /// As in [`Key`].
+    pub typical: bool,
 }
 
 impl fmt::Display for KeyInfo {

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
 use super::index;
-use super::key::{Absent, Key, NUMBER};
+use super::key::{Absent, Key, NUMBER, Scope};
 use super::problem::{Place, Problem, Report};
-use super::redactor::{MASK, Redactor};
+use super::redactor::{MASK, MIN_SECRET, Redactor};
+use super::setting::Setting;
 use super::source::{Entry, Env};
 use super::unknown::{self, Catalogue};
 
@@ -22,6 +23,7 @@ pub struct Reader<'a> {
     read: ReadFile<'a>,
     problems: RefCell<Vec<Problem>>,
     secrets: RefCell<BTreeSet<String>>,
+    settings: RefCell<BTreeMap<String, Setting>>,
 }
 
 /// The keys of one agent, server, site or pair.
@@ -39,7 +41,13 @@ struct Found<'a> {
 impl<'a> Reader<'a> {
     /// Begins with the problems of the text itself.
     pub fn new(env: &'a Env, read: ReadFile<'a>) -> Self {
-        Self { env, read, problems: RefCell::new(env.problems.clone()), secrets: RefCell::default() }
+        Self {
+            env,
+            read,
+            problems: RefCell::new(env.problems.clone()),
+            secrets: RefCell::default(),
+            settings: RefCell::default(),
+        }
     }
 
     /// Gives the keys of the whole agent.
@@ -55,6 +63,11 @@ impl<'a> Reader<'a> {
     /// Gives every secret that was read so far, for a [`Redactor`].
     pub fn secrets(&self) -> Vec<String> {
         self.secrets.borrow().iter().cloned().collect()
+    }
+
+    /// Gives every value in force that was asked for so far, secrets masked, by key.
+    pub fn settings(&self) -> Vec<Setting> {
+        self.settings.borrow().values().cloned().collect()
     }
 
     /// Looks at what nobody asked for, and gives everything that is wrong.
@@ -135,6 +148,7 @@ impl Scoped<'_> {
             return Some(value);
         }
         if let Absent::Default(text) = key.absent {
+            self.in_force(key, &self.full(key.name), text, Place::Unset);
             return self.parsed(key, &self.full(key.name), text, Place::Unset);
         }
         let full = self.full(key.name);
@@ -222,13 +236,37 @@ impl Scoped<'_> {
     #[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
     fn value_of<T>(&self, key: &Key<T>, full: &str) -> Option<Option<T>> {
         match self.reader.find(full, key).ok()? {
-            None => Some(None),
+            None => {
+                if let (Absent::Means(means), Scope::Global) = (key.absent, key.scope) {
+                    self.in_force(key, full, means, Place::Unset);
+                }
+                Some(None)
+            }
             Some(found) => {
                 if key.secret {
                     self.reader.secrets.borrow_mut().insert(found.text.as_ref().to_owned());
+                    self.warn_if_too_short(full, &found);
                 }
+                self.in_force(key, full, &found.text, found.place.clone());
                 self.parsed(key, full, &found.text, found.place).map(Some)
             }
+        }
+    }
+
+    /// Remembers what holds; what somebody set stays, whatever is asked later.
+    fn in_force<T>(&self, key: &Key<T>, full: &str, text: &str, place: Place) {
+        let hidden = key.secret && place != Place::Unset;
+        let value = if hidden { Cow::Borrowed(MASK) } else { Redactor::default().mask(text) };
+        let setting =
+            Setting { key: full.to_owned(), scope: key.scope, name: key.name, value: value.into_owned(), place };
+        self.reader.settings.borrow_mut().entry(setting.key.clone()).or_insert(setting);
+    }
+
+    fn warn_if_too_short(&self, full: &str, found: &Found<'_>) {
+        if found.text.trim().chars().count() < MIN_SECRET {
+            let what = format!("is shorter than {MIN_SECRET} characters, so it cannot be masked in logs and messages");
+            let problem = Problem::warning(found.place.clone(), full, what).hint("choose a longer one");
+            self.reader.remember(problem);
         }
     }
 
@@ -254,7 +292,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use super::super::key::{KeyInfo, Later, Scope};
+    use super::super::key::{KeyInfo, Later};
     use super::super::secret::Secret;
     use super::super::unknown::Names;
     use super::super::value;

@@ -17,7 +17,7 @@ pub struct Group<'a> {
 /// Columns at which a comment of `.env.example` is wrapped.
 const WIDTH: usize = 100;
 
-/// Prints `.env.example`: required keys with their example, the others commented out with their default.
+/// Prints `.env.example`: required and typical keys with their example, the others commented out with their default.
 pub fn env_example(groups: &[Group<'_>]) -> String {
     let mut out = String::from(
         "# Copy to `.env`, fill in, `chmod 600 .env`, and try it with `monitor check`.\n\
@@ -41,7 +41,7 @@ pub fn env_example(groups: &[Group<'_>]) -> String {
                 }
                 Absent::Means(means) => {
                     comment(&mut out, &format!("When not set: {means}."));
-                    out.push('#');
+                    out.push_str(if key.typical { "" } else { "#" });
                     out.push_str(&assignment(&name, key.example));
                 }
             }
@@ -83,7 +83,7 @@ pub fn sample_name(key: &KeyInfo) -> String {
 }
 
 /// Writes `KEY=value`, with quotes only where the value would not be read back without.
-fn assignment(name: &str, value: &str) -> String {
+pub fn assignment(name: &str, value: &str) -> String {
     let bare = format!("{name}={value}");
     let parsed = dialect::parse("", bare.as_bytes(), &std::collections::BTreeMap::new());
     let faithful = parsed.problems.is_empty() && parsed.lines.len() == 1;

@@ -9,6 +9,8 @@
 
 mod support;
 
+mod cli;
+mod demo;
 mod dependencies;
 mod deploy;
 mod engine;
@@ -18,5 +20,7 @@ mod host_local;
 mod host_ssh;
 mod log_file;
 mod probe_http;
+mod reference;
 mod store;
+mod story;
 mod telegram;

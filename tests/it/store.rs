@@ -296,6 +296,11 @@ on_both!(a_locked_database_delays_records_and_loses_none, |place: Place| async m
     let answer = recorder.recorded(vec![setting("k", "1")], limit).await;
     assert!(matches!(&answer, Err(NotRecorded::Late { why, .. }) if !why.is_empty()), "{answer:?}");
     assert!(begun.elapsed() < limit * 2, "told after {:?}", begun.elapsed());
+    let all_before = recorder.recorded(Vec::new(), Duration::from_millis(100)).await;
+    assert!(
+        matches!(all_before, Err(NotRecorded::Late { .. })),
+        "an empty batch waits for those before it: {all_before:?}"
+    );
     for n in 2..1200 {
         recorder.record(vec![setting("k", &n.to_string()), setting(&format!("k{n}"), "x")]);
     }
@@ -306,6 +311,7 @@ on_both!(a_locked_database_delays_records_and_loses_none, |place: Place| async m
     );
     other.execute("COMMIT").await.unwrap();
     recorder.recorded(vec![setting("last", "1")], Duration::from_secs(30)).await.unwrap();
+    recorder.recorded(Vec::new(), Duration::from_secs(1)).await.unwrap();
     assert!(recorder.health().healthy && recorder.health().pending == 0);
     let settings = store.load().await.unwrap().settings;
     assert_eq!((settings.len(), settings[0].1.as_str()), (1200, "1199"));

@@ -143,6 +143,11 @@ pub fn start(options: Options) -> Result<LogGuard, LogError> {
     Ok(guard)
 }
 
+/// Says what is wrong with a `LOG_LEVEL`, before anything is started.
+pub fn check_level(level: &str) -> Result<(), LogError> {
+    level::filter(level).map(drop)
+}
+
 /// Builds the log without making it the process's own: `stdout` is where the second copy of each line goes, if anywhere.
 pub fn build(options: Options, stdout: Option<File>) -> Result<(Dispatch, LogGuard), LogError> {
     let filter = level::filter(&options.level)?;

@@ -117,8 +117,8 @@ impl Recorder {
     }
 
     fn put(&self, batch: Batch) {
-        if batch.writes.is_empty() && (batch.done.is_none() || self.health().pending == 0) {
-            batch.answer(Ok(()));
+        // Nothing to write and nobody who waits; an empty batch that somebody waits for stands behind all before it.
+        if batch.writes.is_empty() && batch.done.is_none() {
             return;
         }
         let refused = self.shared.queue().put(batch);
@@ -170,12 +170,19 @@ impl Writing {
     }
 
     async fn write_group(&self, group: Vec<Batch>, stop: &CancellationToken) {
+        if group.iter().all(|batch| batch.writes.is_empty()) {
+            return self.settle(group, &Ok(()));
+        }
         match self.until_usable(&group, stop).await {
             Ok(()) => self.settle(group, &Ok(())),
             // One batch spoils the group: write each alone, in order, and drop only those the database refuses.
             Err(_) => {
                 for batch in group {
                     let alone = std::slice::from_ref(&batch);
+                    if batch.writes.is_empty() {
+                        batch.answer(Ok(()));
+                        continue;
+                    }
                     match self.until_usable(alone, stop).await {
                         Ok(()) => self.settle(vec![batch], &Ok(())),
                         Err(error) => {

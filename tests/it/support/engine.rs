@@ -157,6 +157,7 @@ impl World {
             .map(|cure| Rung {
                 command: cure.command.into(),
                 site: pair.site.clone(),
+                login: pair.site.clone(),
                 remedy: Arc::new(Works { world: self.clone(), cure }),
                 limit: secs(60.0),
                 verify,

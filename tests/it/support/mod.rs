@@ -1,7 +1,9 @@
 //! Real counterparts for tests. A missing tool fails the test and names its Debian package.
 
+pub mod agent;
 pub mod bot_api;
 pub mod engine;
 pub mod http;
 pub mod postgres;
 pub mod sshd;
+pub mod stage;

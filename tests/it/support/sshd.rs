@@ -59,9 +59,13 @@ impl Sshd {
         Self::serve(folder, kinds, options)
     }
 
+    /// Stops it and starts it again on the same port, with what its folder holds by now.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.child = launch(self.folder.path()).expect("its own port is free");
+    }
+
     fn serve(folder: TempDir, kinds: &[&str], options: &Options) -> Self {
-        let sshd = Path::new("/usr/sbin/sshd");
-        assert!(sshd.exists(), "this test needs sshd: apt-get install openssh-server");
         assert!(rustix::process::geteuid().is_root(), "this test runs sshd with several users: run it as root");
         std::fs::create_dir_all("/run/sshd").unwrap();
         for _ in 0..5 {
@@ -83,25 +87,9 @@ impl Sshd {
             let path = options.path.as_ref().map(|path| format!(" PATH={}:/usr/bin:/bin", path.display()));
             writeln!(text, "SetEnv SHLVL=2{}", path.unwrap_or_default()).unwrap();
             std::fs::write(folder.path().join("sshd_config"), text + "\n").unwrap();
-            let log = std::fs::File::create(folder.path().join("log")).unwrap();
-            let mut child = Command::new(sshd)
-                .args(["-D", "-e", "-f"])
-                .arg(folder.path().join("sshd_config"))
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(log)
-                .spawn()
-                .unwrap();
-            let log = || std::fs::read_to_string(folder.path().join("log")).unwrap();
-            let up = wait_until(Duration::from_secs(10), || {
-                log().contains("Server listening") || child.try_wait().unwrap().is_some()
-            });
-            assert!(up, "sshd did not start: {}", log());
-            if log().contains("Server listening") && child.try_wait().unwrap().is_none() {
+            if let Some(child) = launch(folder.path()) {
                 return Self { port, folder, child };
             }
-            let _ = child.wait();
-            assert!(log().contains("Address already in use"), "sshd did not start: {}", log());
         }
         panic!("no free port for sshd");
     }
@@ -141,6 +129,32 @@ impl Sshd {
         }
         let _ = self.child.wait();
     }
+}
+
+/// Starts sshd by the configuration in its folder; none when its port is taken.
+fn launch(folder: &Path) -> Option<Child> {
+    let sshd = Path::new("/usr/sbin/sshd");
+    assert!(sshd.exists(), "this test needs sshd: apt-get install openssh-server");
+    let log = std::fs::File::create(folder.join("log")).unwrap();
+    let mut child = Command::new(sshd)
+        .args(["-D", "-e", "-f"])
+        .arg(folder.join("sshd_config"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let log = || std::fs::read_to_string(folder.join("log")).unwrap();
+    let up = wait_until(Duration::from_secs(10), || {
+        log().contains("Server listening") || child.try_wait().unwrap().is_some()
+    });
+    assert!(up, "sshd did not start: {}", log());
+    if log().contains("Server listening") && child.try_wait().unwrap().is_none() {
+        return Some(child);
+    }
+    let _ = child.wait();
+    assert!(log().contains("Address already in use"), "sshd did not start: {}", log());
+    None
 }
 
 impl Drop for Sshd {

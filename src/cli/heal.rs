@@ -1,0 +1,84 @@
+//! `monitor heal`: a person orders one run of a pair's command; the running agent carries it out and verifies it.
+
+use std::time::Duration;
+
+use crate::app::source::Source;
+use crate::domain::name::PairName;
+use crate::domain::remedy::{Run, RunStatus, Verdict};
+use crate::engine::handle::HealReport;
+
+use super::client::{Client, asked};
+use super::screen::{BAD, GOOD, Screen, line, lines, millis};
+use super::{FAILED, FINE, complain, say};
+
+/// Which pair, and which rung.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The pair, such as DC3-SRV4
+    #[arg(value_parser = super::pair)]
+    pair: PairName,
+    /// Which rung of its ladder: 1 is `COMMAND`, 2 is `COMMAND_2`
+    #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rung: u32,
+    /// Print the agent's report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A command may take hours, and another one may hold the host before it.
+const LIMIT: Duration = Duration::from_hours(24);
+
+/// Orders the run and waits until it is verified.
+pub fn run(source: &Source, args: &Args) -> u8 {
+    let path = format!("/api/pairs/{}/heal?rung={}", args.pair, args.rung);
+    let report: HealReport = match asked(Client::find(source).post(&path, LIMIT)) {
+        Ok(report) => report,
+        Err(error) => {
+            complain(&lines(&error.to_string()));
+            return FAILED;
+        }
+    };
+    if args.json {
+        say(&serde_json::to_string_pretty(&report).unwrap_or_default());
+    } else {
+        tell(&report, &Screen::look(source));
+    }
+    let verified =
+        report.up_after.is_some() && report.run.as_ref().is_some_and(|run| run.status == RunStatus::Executed);
+    if report.verdict == Verdict::Healed || verified { FINE } else { FAILED }
+}
+
+fn tell(report: &HealReport, screen: &Screen) {
+    say(&format!("{}: {}", report.pair, line(&report.command, 1000)));
+    if let Some(run) = &report.run {
+        tell_run(run);
+    }
+    let after = |time: Duration| millis(time.as_secs_f64() * 1000.0);
+    let verdict = match (&report.verdict, report.up_after) {
+        (Verdict::Healed, Some(up)) => screen.paint(GOOD, &format!("healed: a probe saw it up {} later", after(up))),
+        (Verdict::Healed, None) => screen.paint(GOOD, "healed"),
+        (Verdict::RanButDown, _) => {
+            screen.paint(BAD, "it ran, and no probe saw the pair up within VERIFY_WINDOW (0 turns verification off)")
+        }
+        (Verdict::Failed, _) => screen.paint(BAD, "it failed, and no probe saw the pair up"),
+        (Verdict::CouldNotRun, _) => screen.paint(BAD, "it could not be run"),
+        (Verdict::Skipped(refusal), _) => screen.paint(BAD, &format!("not permitted: {}", refusal.as_str())),
+        (Verdict::Interrupted, _) => screen.paint(BAD, "interrupted: the agent was stopped meanwhile"),
+    };
+    say(&format!("  {verdict}"));
+}
+
+fn tell_run(run: &Run) {
+    let end = match (run.exit_code, &run.signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("ended by SIG{}", line(signal, 20)),
+        (None, None) => run.status.as_str().replace('_', " "),
+    };
+    say(&format!("  {end} after {}", millis(run.duration.as_secs_f64() * 1000.0)));
+    if !run.error.is_empty() {
+        say(&format!("  {}", lines(&run.error)));
+    }
+    for text in lines(&run.excerpt).lines() {
+        say(&format!("  | {text}"));
+    }
+}

@@ -1,0 +1,251 @@
+//! The configuration as a whole: defaults, the seed's file, every problem at once, ladders, keys of later versions.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::env::{Absent, Later, Place as Where, Scope};
+
+/// The sample of the seed's README, to the letter.
+pub(crate) const SEED: &str = "\
+# Базовые настройки
+INTERVAL=30
+MAPPINGS=DC3:SRV4,DC1:SRV5
+COMMAND=systemctl restart network-service
+# URL для проверки
+SRV4_URL=http://srv4.example.com/health
+SRV5_URL=http://srv5.example.com/ping
+# SSH для DC3
+DC3_SSH_HOST=dc3.example.com
+DC3_SSH_USERNAME=admin
+DC3_SSH_PASSWORD=password
+# SSH для DC1
+DC1_SSH_HOST=dc1.example.com
+DC1_SSH_USERNAME=root
+DC1_SSH_KEY_PATH=/path/to/key.pem
+# Telegram
+TELEGRAM_BOT_TOKEN=1234567890:AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P
+TELEGRAM_CHAT_ID=-1001234567890
+# Дополнительные параметры
+MAX_INTERVAL=600
+BACKOFF_FACTOR=1.5
+CHECK_ATTEMPTS=5
+CHECK_RETRY_DELAY=0.5
+LOG_SUCCESS_REQUESTS=false
+";
+
+/// The least that starts.
+const LEAST: &str = "\
+INTERVAL=30
+MAPPINGS=DC3:SRV4
+COMMAND=one
+SRV4_URL=http://srv4.example.com/
+DC3_SSH_HOST=dc3.example.com
+DC3_SSH_USERNAME=admin
+DC3_SSH_PASSWORD=hunter22
+TELEGRAM_BOT_TOKEN=1234567890:AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P
+TELEGRAM_CHAT_ID=-1001234567890
+";
+
+fn loaded(text: &str) -> Loaded {
+    let env = Env::new(".env", text.as_bytes(), BTreeMap::new());
+    load(&env, &|_| Err(std::io::ErrorKind::NotFound.into()), &Surroundings::default())
+}
+
+fn good(text: &str) -> Config {
+    let loaded = loaded(text);
+    let report = loaded.report.to_string();
+    loaded.config.unwrap_or_else(|| panic!("{report}"))
+}
+
+fn errors(text: &str) -> Vec<String> {
+    loaded(text).report.errors().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_seeds_own_file_is_read_without_a_word() {
+    let loaded = loaded(SEED);
+    assert!(loaded.report.is_empty(), "{}", loaded.report);
+    let config = loaded.config.unwrap();
+    assert_eq!(config.pairs.iter().map(|pair| pair.name.to_string()).collect::<Vec<_>>(), ["DC3-SRV4", "DC1-SRV5"]);
+    assert!(config.pairs.iter().all(|pair| pair.commands == ["systemctl restart network-service"]));
+    let pace = config.pace;
+    assert_eq!((pace.interval, pace.max), (Duration::from_secs(30), Duration::from_mins(10)));
+    assert_eq!((pace.factor, pace.attempts, pace.retry_delay), (1.5, 5, Duration::from_millis(500)));
+    let Place::Ssh(dc1) = &config.sites[&SiteName::new("DC1").unwrap()].place else { panic!("DC1 is no SSH site") };
+    assert_eq!((dc1.host.as_str(), dc1.port, dc1.username.as_str()), ("dc1.example.com", 22, "root"));
+    assert_eq!(dc1.key_path.as_deref(), Some(std::path::Path::new("/path/to/key.pem")));
+}
+
+#[test]
+fn what_is_not_set_has_the_promised_default() {
+    let config = good(LEAST);
+    let secs = Duration::from_secs;
+    assert_eq!((config.pace.max, config.pace.factor), (secs(300), 2.0));
+    assert_eq!((config.pace.attempts, config.pace.retry_delay, config.pace.timeout), (3, secs(1), secs(10)));
+    assert_eq!((config.log.file.to_str(), config.log.max_size_mb), (Some("monitor.log"), 10.0));
+    assert_eq!((config.log.backups, config.log.successes, config.log.json), (3, false, false));
+    assert_eq!((config.log.level.as_str(), config.language()), ("info", Language::En));
+    assert_eq!((config.general.state_dir.to_str(), config.general.heartbeat.is_none()), (Some("."), true));
+    assert_eq!(config.general.database_url.expose(), "sqlite://./monitor.db");
+    assert_eq!((config.guard.budget.runs, config.guard.budget.window), (20, Duration::from_hours(1)));
+    assert!((config.guard.storm_share - 0.5).abs() < f64::EPSILON && !config.guard.dry_run);
+    assert_eq!(config.host_keys, crate::host::HostKeyPolicy::AcceptNew);
+    let pair = &config.pairs[0];
+    assert_eq!((pair.timeout, pair.verify_window, pair.verify_interval), (secs(60), secs(15), secs(5)));
+    assert_eq!((config.telegram.api_url.as_str(), config.telegram.thread), ("https://api.telegram.org", None));
+    assert_eq!(config.safer.len(), 6, "{:?}", config.safer);
+}
+
+#[test]
+fn every_default_and_every_example_can_be_read_by_its_own_key() {
+    // Each key once with its default, once with its example; a key read wrongly would be told.
+    for (pick, name) in [(0, "default"), (1, "example")] {
+        for key in groups().iter().flat_map(|group| group.keys) {
+            let value = match (key.absent, pick) {
+                (Absent::Default(text), 0) => text,
+                (_, 1) => key.example,
+                _ => continue,
+            };
+            let full = crate::env::reference::sample_name(key);
+            let kept: String = LEAST
+                .lines()
+                .filter(|line| !line.starts_with(&format!("{full}=")))
+                .fold(String::new(), |text, line| text + line + "\n");
+            // A passphrase needs a key file.
+            let text = format!(
+                "{kept}{full}={value}\n{}",
+                if full.ends_with("PASSPHRASE") { "DC3_SSH_KEY_PATH=/k\n" } else { "" }
+            );
+            assert!(!value.is_empty(), "{full} has no {name}");
+            assert_eq!(errors(&text), [""; 0], "{name} of {full}");
+        }
+    }
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_line() {
+    let told = errors(
+        "INTERVAL=ten\nMAPPINGS=DC3:SRV4,DC3:SRV5\nSRV4_URL=gopher://x\nDC3_SSH_HOST=http://x\nDC3_SSH_PORT=0\n\
+         BACKOFF_FACTOR=0.5\nREMEDY_BUDGET=lots\nSTORM_LIMIT=200%\nTELEGRAM_BOT_TOKEN=hunter22\nLANGUAGE=de\n\
+         LOG_FORMAT=xml\nDATABASE_URL=mysql://x\nMAX_INTERVALL=3\n",
+    );
+    for key in [
+        ".env:1: INTERVAL:",
+        ".env:3: SRV4_URL:",
+        ".env:4: DC3_SSH_HOST:",
+        ".env:5: DC3_SSH_PORT:",
+        ".env:6: BACKOFF_FACTOR:",
+        ".env:7: REMEDY_BUDGET:",
+        ".env:8: STORM_LIMIT:",
+        ".env:9: TELEGRAM_BOT_TOKEN:",
+        ".env:10: LANGUAGE:",
+        ".env:11: LOG_FORMAT:",
+        ".env:12: DATABASE_URL:",
+        ".env:13: MAX_INTERVALL: is not known; did you mean",
+        "SRV5_URL: is not set",
+        "DC3_SSH_USERNAME: is not set",
+        "COMMAND: is not set",
+        "TELEGRAM_CHAT_ID: is not set",
+        "no way to log in",
+    ] {
+        assert!(told.iter().any(|line| line.contains(key)), "no {key} in\n{}", told.join("\n"));
+    }
+    assert_eq!(told.len(), 17, "{}", told.join("\n"));
+    assert!(!told.join("\n").contains("hunter22"));
+}
+
+#[test]
+fn a_ladder_takes_each_rung_from_the_narrowest_scope_that_sets_it() {
+    let config = good(&format!(
+        "{}MAPPINGS=DC3:SRV4,DC3:SRV5,DC1:SRV4\nSRV5_URL=http://x/\nDC1_LOCAL=true\nCOMMAND_2=two\nDC3_COMMAND=site one\n\
+         DC3_COMMAND_3=site three\nDC3_SRV5_COMMAND_2=pair two\nDC3_COMMAND_TIMEOUT=2m\nDC3_SRV5_COMMAND_TIMEOUT=3m\n",
+        LEAST.replace("MAPPINGS=DC3:SRV4\n", "")
+    ));
+    let ladder = |n: usize| config.pairs[n].commands.join(" | ");
+    assert_eq!(ladder(0), "site one | two | site three");
+    assert_eq!(ladder(1), "site one | pair two | site three");
+    assert_eq!(ladder(2), "one | two");
+    let limits: Vec<u64> = config.pairs.iter().map(|pair| pair.timeout.as_secs()).collect();
+    assert_eq!(limits, [120, 180, 60]);
+}
+
+#[test]
+fn a_gap_in_a_ladder_is_told_at_the_line_that_needs_another_rung() {
+    assert_eq!(
+        errors(&format!("{LEAST}COMMAND_3=three\n")),
+        [".env:10: COMMAND_3: has no rung before it: COMMAND_2 is not set; set COMMAND_2 too, or renumber"]
+    );
+    assert_eq!(
+        errors(&format!("{LEAST}DC3_SRV4_COMMAND_4=four\nCOMMAND_2=two\n")),
+        [
+            ".env:10: DC3_SRV4_COMMAND_4: has no rung before it: DC3_SRV4_COMMAND_3 is not set; set DC3_SRV4_COMMAND_3 too, or renumber"
+        ]
+    );
+    let without = LEAST.replace("COMMAND=one\n", "");
+    assert_eq!(errors(&format!("{without}COMMAND_2=two\n")).len(), 1);
+    assert!(errors(&without)[0].starts_with("COMMAND: is not set"));
+    assert_eq!(errors(&format!("{without}DC3_COMMAND=one\n")), [""; 0]);
+}
+
+#[test]
+fn a_guard_that_this_version_cannot_hold_keeps_it_from_starting() {
+    for Later { scope, name } in later::KEYS {
+        let prefix = match scope {
+            Scope::Global => "",
+            Scope::Server => "SRV4_",
+            Scope::Site => "DC3_",
+            Scope::Pair => "DC3_SRV4_",
+        };
+        let key = format!("{prefix}{}", name.replace("{K}", "2"));
+        let told = errors(&format!("{LEAST}{key}=x\n"));
+        assert!(
+            told.len() == 1 && told[0].starts_with(&format!(".env:10: {key}: this version cannot honour it")),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_is_either_honoured_or_promised_never_both() {
+    for key in groups().iter().flat_map(|group| group.keys) {
+        assert!(!later::KEYS.iter().any(|later| later.scope == key.scope && later.name == key.name), "{key}");
+    }
+}
+
+#[test]
+fn the_settings_tell_where_each_value_came_from_and_hide_what_is_secret() {
+    let text = format!(
+        "{LEAST}SRV4_URL=http://bob:s3cret@h.test/x?token=abcdef\nDATABASE_URL=postgres://u:s3cret@h/x\nCOMMAND=echo hunter22\n"
+    );
+    let process = BTreeMap::from([("CHECK_ATTEMPTS".to_owned(), "7".to_owned())]);
+    let env = Env::new(".env", text.as_bytes(), process);
+    let loaded = load(&env, &|_| Err(std::io::ErrorKind::NotFound.into()), &Surroundings::default());
+    let setting =
+        |key: &str| loaded.settings.iter().find(|setting| setting.key == key).unwrap_or_else(|| panic!("no {key}"));
+    let line = |n| Where::File { name: ".env".into(), line: Some(n) };
+    assert_eq!((setting("INTERVAL").value.as_str(), &setting("INTERVAL").place), ("30", &line(1)));
+    assert_eq!(
+        (setting("CHECK_ATTEMPTS").value.as_str(), &setting("CHECK_ATTEMPTS").place),
+        ("7", &Where::Environment)
+    );
+    assert_eq!((setting("MAX_INTERVAL").value.as_str(), &setting("MAX_INTERVAL").place), ("300", &Where::Unset));
+    assert_eq!(setting("SRV4_URL").value, "http://h.test/x?token=***");
+    assert_eq!(setting("DC3_SSH_PASSWORD").value, "***");
+    assert_eq!(setting("COMMAND").value, "echo ***");
+    assert_eq!((setting("DATABASE_URL").value.as_str(), &setting("DATABASE_URL").place), ("***", &line(11)));
+    assert_eq!(setting("TELEGRAM_PROXY").value, "none");
+    let all = format!("{:?}", loaded.settings);
+    for secret in ["s3cret", "hunter22", "abcdef", "AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P"] {
+        assert!(!all.contains(secret), "{secret} in {all}");
+    }
+}
+
+#[test]
+fn a_secret_too_short_to_be_masked_is_warned_about_and_not_shown() {
+    let loaded = loaded(&LEAST.replace("hunter22", "abc"));
+    let told: Vec<_> = loaded.report.warnings().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with(".env:7: DC3_SSH_PASSWORD: is shorter than 4 characters") && !told[0].contains("abc"));
+    assert!(loaded.config.is_some());
+}
