@@ -276,9 +276,9 @@ impl Journal for RecorderJournal {
     }
 
     fn recorded(&self, writes: Vec<Write>, within: Duration) -> BoxFuture<'static, bool> {
-        let recorder = self.0.clone();
+        let durable = self.0.recorded(writes, within);
         Box::pin(async move {
-            match recorder.recorded(writes, within).await {
+            match durable.await {
                 Ok(()) => true,
                 Err(error) => {
                     tracing::error!("not on disk: {error}");

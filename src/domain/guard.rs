@@ -66,6 +66,21 @@ impl Guard {
         self.runs.entry(pair.clone()).or_default().push_back(at);
     }
 
+    /// Takes the last run of `pair` back: it was permitted and never sent.
+    pub fn unsent(&mut self, pair: &PairName) {
+        if let Some(runs) = self.runs.get_mut(pair) {
+            runs.pop_back();
+        }
+    }
+
+    /// Says that the wall clock was set back by `gap`: what was remembered moves with it, or it would count for `gap` longer.
+    pub fn set_back(&mut self, gap: Duration) {
+        let Ok(gap) = jiff::SignedDuration::try_from(gap) else { return };
+        for at in self.runs.values_mut().flatten().chain(self.down.values_mut()) {
+            *at = at.checked_sub(gap).unwrap_or(Timestamp::MIN);
+        }
+    }
+
     /// Remembers that `pair` fell at `at`.
     pub fn fell(&mut self, pair: &PairName, at: Timestamp) {
         self.down.entry(pair.clone()).or_insert(at);
@@ -92,6 +107,11 @@ impl Guard {
             self.runs.remove(pair);
         }
         spent
+    }
+
+    /// Pairs that are down.
+    pub fn down(&self) -> usize {
+        self.down.len()
     }
 
     /// True while too many pairs are down together.

@@ -163,8 +163,10 @@ pub enum Next {
 pub struct Judge {
     rules: Rules,
     state: State,
-    /// True from a restart to the first check that could look.
+    /// True from a restart or a gap in time to the first check that could look.
     resumed: bool,
+    /// True when that gap was a restart.
+    off: bool,
     /// How the command ended that is being verified.
     verifying: Option<(RunId, Verdict)>,
 }
@@ -172,7 +174,7 @@ pub struct Judge {
 impl Judge {
     /// Starts with a state: [`State::Fresh`], or what was saved.
     pub fn new(rules: Rules, state: State) -> Self {
-        Self { rules, state, resumed: false, verifying: None }
+        Self { rules, state, resumed: false, off: false, verifying: None }
     }
 
     /// Where the pair stands.
@@ -232,13 +234,19 @@ impl Judge {
     fn again(&self, now: Timestamp) -> Next {
         match &self.state {
             State::Fresh | State::Up { .. } => Next::Slot,
-            State::Down(outage) if self.resumed && now < outage.due => Next::In(until(now, outage.due)),
+            State::Down(outage) if self.resumed && now < outage.due => Next::In(self.rest(now, outage)),
             State::Down(outage) => Next::In(self.rules.backoff.delay(outage.failures)),
         }
     }
 
+    /// What is left of the promised delay; never more than the whole of it, also when the clock was set back.
+    fn rest(&self, now: Timestamp, outage: &Outage) -> Duration {
+        until(now, outage.due).min(self.rules.backoff.delay(outage.failures))
+    }
+
     fn up(&mut self, now: Timestamp) -> Vec<Effect> {
-        let while_off = std::mem::take(&mut self.resumed);
+        self.resumed = false;
+        let while_off = std::mem::take(&mut self.off);
         match std::mem::replace(&mut self.state, State::Up { since: now }) {
             State::Fresh => vec![Effect::Next(Next::Slot)],
             State::Up { since } => {
@@ -268,11 +276,15 @@ impl Judge {
 
     fn down(&mut self, now: Timestamp, fault: Fault, phases: Phases, incident: IncidentId) -> Vec<Effect> {
         let resumed = std::mem::take(&mut self.resumed);
+        self.off = false;
         let mut effects = Vec::new();
+        if let State::Down(outage) = &self.state
+            && resumed
+            && now < outage.due
+        {
+            return vec![Effect::Next(Next::In(self.rest(now, outage)))];
+        }
         match &mut self.state {
-            State::Down(outage) if resumed && now < outage.due => {
-                return vec![Effect::Next(Next::In(until(now, outage.due)))];
-            }
             State::Down(outage) => {
                 outage.failures = outage.failures.saturating_add(1);
                 outage.fault = fault;
@@ -336,7 +348,7 @@ impl Judge {
     }
 
     fn resume(&mut self, now: Timestamp) -> Vec<Effect> {
-        self.resumed = true;
+        (self.resumed, self.off) = (true, true);
         let State::Down(outage) = &mut self.state else { return Vec::new() };
         let Some(ordered) = outage.ordered.take() else { return Vec::new() };
         let due = outage.due;

@@ -31,6 +31,10 @@ pub enum Refusal {
     NotRecorded,
     /// The agent is stopping.
     Stopping,
+    /// The command waited for its host's turn, and meanwhile the pair came back.
+    UpAgain,
+    /// The command waited for its host's turn, and meanwhile the pair was taken out of the configuration.
+    Retired,
 }
 
 impl Refusal {
@@ -43,6 +47,8 @@ impl Refusal {
             Self::DryRun => "dry_run",
             Self::NotRecorded => "not_recorded",
             Self::Stopping => "stopping",
+            Self::UpAgain => "up_again",
+            Self::Retired => "retired",
         }
     }
 }

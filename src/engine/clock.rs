@@ -14,13 +14,26 @@ pub enum Clock {
         base: Timestamp,
         /// When the virtual clock was started.
         origin: Instant,
+        /// The moment at which somebody sets the clock, and by how much.
+        set: Option<(Instant, jiff::SignedDuration)>,
     },
 }
 
 impl Clock {
     /// Starts a clock that follows tokio's.
     pub fn virtual_from(base: Timestamp) -> Self {
-        Self::Virtual { base, origin: Instant::now() }
+        Self::Virtual { base, origin: Instant::now(), set: None }
+    }
+
+    /// A virtual clock that will be set by `by`, `after` from now; the system's stays as it is.
+    #[must_use]
+    pub fn set_after(self, after: std::time::Duration, by: jiff::SignedDuration) -> Self {
+        match self {
+            Self::System => Self::System,
+            Self::Virtual { base, origin, .. } => {
+                Self::Virtual { base, origin, set: Some((Instant::now() + after, by)) }
+            }
+        }
     }
 
     /// Wall time now.
@@ -28,10 +41,13 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => Timestamp::now(),
-            Self::Virtual { base, origin } => jiff::SignedDuration::try_from(origin.elapsed())
-                .ok()
-                .and_then(|passed| base.checked_add(passed).ok())
-                .unwrap_or(*base),
+            Self::Virtual { base, origin, set } => {
+                let by = set.filter(|(at, _)| *at <= Instant::now()).map(|(_, by)| by).unwrap_or_default();
+                jiff::SignedDuration::try_from(origin.elapsed())
+                    .ok()
+                    .and_then(|passed| base.checked_add(passed.saturating_add(by)).ok())
+                    .unwrap_or(*base)
+            }
         }
     }
 }
@@ -72,8 +88,7 @@ mod tests {
         let mut detector = JumpDetector::new(&steady);
         tokio::time::advance(std::time::Duration::from_hours(1)).await;
         assert_eq!(detector.check(&steady), None);
-        let Clock::Virtual { origin, .. } = steady else { unreachable!() };
-        let set = Clock::Virtual { base: Timestamp::from_second(1_060).unwrap(), origin };
+        let set = steady.set_after(std::time::Duration::ZERO, jiff::SignedDuration::from_secs(60));
         assert_eq!(detector.check(&set), Some(jiff::SignedDuration::from_secs(60)));
         assert_eq!(detector.check(&set), None, "told once");
     }

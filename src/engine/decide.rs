@@ -16,7 +16,7 @@ use super::lanes::Member;
 use super::ledger::Batch;
 use super::plan::Rung;
 use super::round::Check;
-use super::{Doing, Engine, Last};
+use super::{Doing, Engine, Last, Pair};
 
 /// A command that was permitted and whose intent lies in the batch.
 pub(super) struct Permitted {
@@ -25,17 +25,19 @@ pub(super) struct Permitted {
 }
 
 impl Engine {
-    /// Takes the end of a check.
-    pub(super) fn checked(&mut self, pair: &PairName, epoch: u64, check: Check) {
+    /// Takes the end of a check; `None` when it panicked.
+    pub(super) fn checked(&mut self, pair: &PairName, serial: u64, check: Option<Check>) {
         let now = self.clock.now();
-        let Some(known) = self.pairs.get_mut(pair) else { return };
+        let is_its_own = |known: &&mut Pair| known.doing == Doing::Checking && known.check == serial;
+        let Some(known) = self.pairs.get_mut(pair).filter(is_its_own) else { return };
         known.doing = Doing::Waiting;
-        if epoch != self.epoch {
+        if std::mem::take(&mut known.stale) {
             if self.timetable.due(pair).is_none() {
-                self.timetable.at(pair, Instant::now());
+                self.timetable.at_once(pair);
             }
             return;
         }
+        let Some(check) = check else { return self.see(pair, Seen::Unknown) };
         self.counters.checks += 1;
         self.counters.lateness.add(check.late);
         self.narrator.checked(&known.plan, &check);
@@ -48,7 +50,7 @@ impl Engine {
                 Seen::Down { fault: fault.clone(), phases: reading.phases, incident: IncidentId(Uuid::now_v7()) }
             }
         };
-        known.last = Some(Last { reading, at: now });
+        known.last = Some(Last { reading, unknown: seen == Seen::Unknown, at: now });
         self.see(pair, seen);
     }
 
@@ -72,12 +74,14 @@ impl Engine {
             match effect {
                 Effect::Opened => {
                     self.guard.fell(pair, now);
+                    self.weather();
                     if let Some(outage) = self.pairs.get(pair).and_then(|known| known.judge.outage()) {
                         batch.opened(outage);
                     }
                 }
                 Effect::Closed { incident, healed } => {
                     self.guard.rose(pair);
+                    self.weather();
                     batch.closed(incident, credited.filter(|_| healed));
                 }
                 Effect::Ask { attempt, rung } => match self.ask(pair, attempt, rung, batch) {
@@ -128,12 +132,15 @@ impl Engine {
         };
         let run = RunId(Uuid::now_v7());
         let (incident, cause) = (outage.incident, outage.fault.cause);
-        let decision =
-            if self.stopping { Err(Refusal::Stopping) } else { self.guard.decide(pair, cause, now, watched) };
+        let decision = if self.halt.is_cancelled() {
+            Err(Refusal::Stopping)
+        } else {
+            self.guard.decide(pair, cause, now, watched)
+        };
         let call = Call { pair: pair.clone(), incident: Some(incident), run, attempt, rung, limit: wanted.limit };
         match decision {
             Ok(_permit) => {
-                known.doing = Doing::Healing;
+                (known.doing, known.run) = (Doing::Healing, Some(run));
                 self.guard.started(pair, now);
                 batch.intended(&call, &wanted);
                 let ordered = Ordered { run, rung, command: wanted.command.to_string() };

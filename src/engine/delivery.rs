@@ -3,9 +3,11 @@
 //! Probes never wait for it. What is told is durable before it is sent, and struck off once the channel took it.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +18,9 @@ use crate::message::{Facts, Line, Rich, compose, digest};
 use crate::notify::{Channel, Outgoing, Receipt, Undelivered};
 use crate::store::Write;
 
+pub use super::backlog::ChannelHealth;
+
+use super::backlog;
 use super::clock::Clock;
 use super::ledger::Journal;
 use super::narrate::Narrator;
@@ -41,19 +46,6 @@ pub const BROKEN_WAIT: Duration = Duration::from_mins(10);
 /// How long the stop may take to send what still waits.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// How one channel fares.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ChannelHealth {
-    /// The channel's name.
-    pub channel: String,
-    /// Notices that wait.
-    pub waiting: usize,
-    /// Notices delivered since the start.
-    pub delivered: u64,
-    /// Why the last try failed; empty when it did not.
-    pub trouble: String,
-}
-
 /// Delivers the notices of one channel.
 pub struct Delivery {
     channel: Arc<dyn Channel>,
@@ -68,6 +60,10 @@ pub struct Delivery {
     clock: Clock,
     health: watch::Sender<ChannelHealth>,
     failures: u32,
+    /// Where the channel said that it delivers to now, so that it is written down once.
+    moved: Option<String>,
+    /// Notices at the head that go out one by one, because their digest was refused.
+    singly: usize,
 }
 
 /// What a delivery starts from.
@@ -99,22 +95,31 @@ impl Delivery {
         let health = ChannelHealth { channel: name.clone(), waiting: pending.len(), ..ChannelHealth::default() };
         let (health, view) = watch::channel(health);
         let queue = pending.into();
-        let delivery =
-            Self { channel, name, address, queue, inbox, threads, journal, narrator, clock, health, failures: 0 };
+        let delivery = Self {
+            channel,
+            name,
+            address,
+            queue,
+            inbox,
+            threads,
+            journal,
+            narrator,
+            clock,
+            health,
+            failures: 0,
+            moved: None,
+            singly: 0,
+        };
         (delivery, send, view)
     }
 
     /// Delivers until `stop`, then tries once more to send what waits.
     pub async fn run(mut self, stop: CancellationToken) {
-        loop {
-            while let Ok(notice) = self.inbox.try_recv() {
-                self.queue.push_back(notice);
-            }
-            self.collapse();
-            self.health.send_modify(|health| health.waiting = self.queue.len());
+        while !stop.is_cancelled() {
+            self.take_in();
             if self.queue.is_empty() {
                 tokio::select! {
-                    () = stop.cancelled() => break,
+                    () = stop.cancelled() => {}
                     notice = self.inbox.recv() => match notice {
                         Some(notice) => self.queue.push_back(notice),
                         None => break,
@@ -122,33 +127,62 @@ impl Delivery {
                 }
                 continue;
             }
+            // The stop does not cut off a delivery under way: what was taken already would be sent again.
+            let limit = async {
+                stop.cancelled().await;
+                tokio::time::sleep(FLUSH).await;
+            };
             let wait = tokio::select! {
-                () = stop.cancelled() => break,
                 wait = self.deliver_next(DURABLE_WITHIN) => wait,
+                () = limit => return,
             };
             if let Some(wait) = wait {
-                tokio::select! {
-                    () = stop.cancelled() => break,
-                    () = tokio::time::sleep(wait) => {}
-                }
+                self.rest(wait, &stop).await;
             }
         }
         self.flush().await;
     }
 
-    /// Sends what waits, once, within a limit; what is not sent stays in the outbox.
-    async fn flush(&mut self) {
-        let end = Instant::now() + FLUSH;
+    /// Takes in what was told meanwhile.
+    fn take_in(&mut self) {
         while let Ok(notice) = self.inbox.try_recv() {
             self.queue.push_back(notice);
         }
         self.collapse();
+        self.show_waiting();
+    }
+
+    /// Waits before the next try; what comes in meanwhile is counted.
+    async fn rest(&mut self, wait: Duration, stop: &CancellationToken) {
+        let end = Instant::now() + wait;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep_until(end) => return,
+                Some(notice) = self.inbox.recv() => {
+                    self.queue.push_back(notice);
+                    self.show_waiting();
+                }
+            }
+        }
+    }
+
+    fn show_waiting(&self) {
+        let waiting = self.queue.len() + self.inbox.len();
+        self.health.send_modify(|health| health.waiting = waiting);
+    }
+
+    /// Sends what waits, once, within a limit; what is not sent stays in the outbox.
+    async fn flush(&mut self) {
+        let end = Instant::now() + FLUSH;
+        self.take_in();
         while !self.queue.is_empty() {
             match tokio::time::timeout_at(end, self.deliver_next(DURABLE_WITHIN_FLUSH)).await {
                 Ok(None) => {}
                 Ok(Some(_)) | Err(_) => break,
             }
         }
+        self.show_waiting();
     }
 
     /// Sends the head of the queue, or a digest of it; gives the wait before the next try.
@@ -157,7 +191,7 @@ impl Delivery {
         self.journal.recorded(Vec::new(), durable_within).await;
         let voice = self.narrator.voice();
         let facts = Facts { zone: voice.zone.clone(), now: self.clock.now() };
-        let digested = self.queue.len() > DIGEST_OVER;
+        let digested = self.singly == 0 && self.queue.len() > DIGEST_OVER;
         let (count, out) = if digested {
             let notices: Vec<Notice> = self.queue.iter().take(DIGEST_MAX).cloned().collect();
             let rich = digest(&notices, voice.language, &facts);
@@ -166,7 +200,11 @@ impl Delivery {
             let head = self.queue.front()?;
             (1, self.outgoing(head, compose(head, voice.language, &facts)))
         };
-        match self.channel.deliver(&out).await {
+        // A channel that panics is a bug of ours, and one notice must not end the delivery of all others.
+        let delivered = AssertUnwindSafe(self.channel.deliver(&out)).catch_unwind().await;
+        match delivered.unwrap_or_else(|_| {
+            Err(Undelivered::Later { wait: None, why: "it panicked, a bug in the monitor".to_owned() })
+        }) {
             Ok(receipt) => {
                 self.delivered(count, digested, &receipt);
                 None
@@ -176,6 +214,10 @@ impl Delivery {
                 let channel = self.name.clone();
                 self.trouble(&Line::ChannelBroken { channel: &channel, why: &why, next: BROKEN_WAIT }, &why);
                 Some(BROKEN_WAIT)
+            }
+            Err(Undelivered::MessageRefused { .. }) if digested => {
+                self.singly = count;
+                None
             }
             Err(Undelivered::MessageRefused { why }) => {
                 self.dropped(count, &why);
@@ -194,14 +236,16 @@ impl Delivery {
 
     fn delivered(&mut self, count: usize, digested: bool, receipt: &Receipt) {
         let at = self.clock.now();
-        if let Some(chat) = &receipt.moved {
+        if let Some(chat) = receipt.moved.as_ref().filter(|chat| self.moved.as_ref() != Some(chat)) {
             self.narrator.warn(&Line::ChatMoved { channel: &self.name, chat });
             self.journal.record(vec![Write::ChannelMoved {
                 channel: self.name.clone(),
                 from: self.address.clone(),
                 to: chat.clone(),
             }]);
+            self.moved = Some(chat.clone());
         }
+        self.singly = self.singly.saturating_sub(count);
         if self.failures > 0 {
             self.narrator.info(&Line::ChannelBack { channel: &self.name });
             self.failures = 0;
@@ -258,6 +302,7 @@ impl Delivery {
     fn dropped(&mut self, count: usize, why: &str) {
         let at = self.clock.now();
         let mut writes = Vec::new();
+        self.singly = self.singly.saturating_sub(count);
         for notice in self.queue.drain(..count.min(self.queue.len())) {
             self.narrator.error(&Line::NoticeDropped { channel: &self.name, pair: &notice.pair, why });
             writes.push(Write::NoticeDead { id: notice.id, channel: self.name.clone(), at, why: why.to_owned() });
@@ -268,22 +313,9 @@ impl Delivery {
 
     /// Of the repeats of one incident that wait, only the last is worth telling; the others are struck off.
     fn collapse(&mut self) {
-        let mut last = HashMap::new();
-        for (place, notice) in self.queue.iter().enumerate() {
-            last.insert(notice.incident, place);
-        }
-        let (mut place, mut writes) = (0, Vec::new());
         let (at, name) = (self.clock.now(), &self.name);
-        self.queue.retain(|notice| {
-            let stale = last.get(&notice.incident).is_some_and(|last| *last > place)
-                && matches!(&notice.news, News::Failed(failed) if failed.failures > 1);
-            place += 1;
-            if stale {
-                let id = notice.id;
-                writes.push(Write::NoticeDelivered { id, channel: name.clone(), at, message_ref: None });
-            }
-            !stale
-        });
+        let struck = |id| Write::NoticeDelivered { id, channel: name.clone(), at, message_ref: None };
+        let writes: Vec<Write> = backlog::thin(&mut self.queue).into_iter().map(struck).collect();
         if !writes.is_empty() {
             self.journal.record(writes);
         }

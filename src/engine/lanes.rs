@@ -11,19 +11,15 @@ use super::plan::Rung;
 
 /// What runs, or waits for its turn, on one host: equal commands are one run.
 struct Job {
-    /// The one whose call is sent.
-    first: Member,
-    /// Those who share its result.
-    others: Vec<Member>,
+    /// What is run, as the first one asked for it.
+    rung: Rung,
+    /// The first one's call is sent; the others share its result.
+    members: Vec<Member>,
 }
 
 impl Job {
     fn new(first: Member) -> Self {
-        Self { first, others: Vec::new() }
-    }
-
-    fn members(self) -> impl Iterator<Item = Member> {
-        std::iter::once(self.first).chain(self.others)
+        Self { rung: first.rung.clone(), members: vec![first] }
     }
 }
 
@@ -69,35 +65,39 @@ impl Lanes {
         };
         let mut jobs = std::iter::once(&mut lane.running).chain(lane.waiting.iter_mut());
         // The same text under another login is another deed, and may be refused where this one is not.
-        let same = |job: &&mut Job| {
-            let (first, wanted) = (&job.first.rung, &member.rung);
-            first.command == wanted.command && first.login == wanted.login
-        };
+        let wanted = &member.rung;
+        let same = |job: &&mut Job| job.rung.command == wanted.command && job.rung.login == wanted.login;
         if let Some(same) = jobs.find(same) {
-            same.others.push(member);
+            same.members.push(member);
             return Turn::Shared;
         }
         lane.waiting.push_back(Job::new(member));
         Turn::Waits
     }
 
-    /// The one whose call runs on `host`.
-    pub fn running(&self, host: &str) -> Option<&Member> {
-        self.lanes.get(host).map(|lane| &lane.running.first)
+    /// Those for whom `host` runs its command, the one whose call is sent first; `None` when the host is idle.
+    pub fn running(&self, host: &str) -> Option<&[Member]> {
+        self.lanes.get(host).map(|lane| lane.running.members.as_slice())
+    }
+
+    /// Takes those out of what runs on `host` who leave it. It may run for nobody then.
+    pub fn part(&mut self, host: &str, leaves: impl Fn(&Member) -> bool) -> Vec<Member> {
+        let Some(lane) = self.lanes.get_mut(host) else { return Vec::new() };
+        lane.running.members.extract_if(.., |member| leaves(member)).collect()
     }
 
     /// Ends the run on `host`: gives those it was run for, and moves the next one up.
     pub fn finish(&mut self, host: &str) -> Vec<Member> {
         let Some(lane) = self.lanes.get_mut(host) else { return Vec::new() };
         if let Some(next) = lane.waiting.pop_front() {
-            return std::mem::replace(&mut lane.running, next).members().collect();
+            return std::mem::replace(&mut lane.running, next).members;
         }
-        self.lanes.remove(host).into_iter().flat_map(|lane| lane.running.members()).collect()
+        self.lanes.remove(host).map(|lane| lane.running.members).unwrap_or_default()
     }
 
     /// Gives up what only waits; for the stop.
     pub fn drop_waiting(&mut self) -> Vec<Member> {
-        self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..)).flat_map(Job::members).collect()
+        self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..)).flat_map(|job| job.members).collect()
     }
 
     /// True when nothing runs anywhere.

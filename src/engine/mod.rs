@@ -4,12 +4,10 @@
 //!
 //! `round` holds what is done between two decisions, `decide` and `runs` the decisions, `ledger` what is written of them.
 
-use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -20,9 +18,12 @@ use crate::domain::guard::Guard;
 use crate::domain::judge::Judge;
 use crate::domain::name::PairName;
 use crate::domain::reading::Reading;
+use crate::domain::refusal::Refusal;
+use crate::domain::remedy::RunId;
 use crate::message::Line;
 use crate::remedy::{Call, Done};
 
+mod backlog;
 pub mod clock;
 mod decide;
 pub mod delivery;
@@ -69,10 +70,13 @@ pub struct Engine {
     ledger: Ledger,
     narrator: Arc<Narrator>,
     pulse: watch::Sender<u64>,
-    /// Rounds started before the last gap in time carry an older number, and what they saw is thrown away.
-    epoch: u64,
+    /// Checks that were started, so that each has a number.
+    serial: u64,
+    /// True while there is a storm, as the log was told.
+    storm: bool,
     counters: Counters,
-    stopping: bool,
+    /// Cancelled when the stop was asked for: nothing is sent any more.
+    halt: CancellationToken,
 }
 
 struct Counters {
@@ -87,24 +91,36 @@ struct Pair {
     plan: Arc<Plan>,
     judge: Judge,
     doing: Doing,
-    /// A check fell due while a verify window was open.
-    overdue: bool,
+    /// The check under way, or the last one; a report of any other is of a pair that was taken out and entered again.
+    check: u64,
+    /// What the check under way sees is thrown away: time was lost meanwhile, or the pair has another plan now.
+    stale: bool,
+    /// The run it waits for, is healed by or is verified after.
+    run: Option<RunId>,
     last: Option<Last>,
+}
+
+impl Pair {
+    fn new(plan: Arc<Plan>, judge: Judge) -> Self {
+        Self { plan, judge, doing: Doing::Waiting, check: 0, stale: false, run: None, last: None }
+    }
 }
 
 struct Last {
     reading: Reading,
+    /// Some attempt of that check could not look.
+    unknown: bool,
     at: Timestamp,
 }
 
 /// What a round came to.
 #[expect(clippy::large_enum_variant, reason = "a report is moved once, from a task to the engine")]
 enum Report {
-    Checked { pair: PairName, epoch: u64, check: round::Check },
-    Ran { host: String, done: Option<Box<Done>>, ended: Instant },
+    Checked { pair: PairName, serial: u64, check: Option<round::Check> },
+    Looked { host: String, up: HashSet<RunId> },
+    Ran { host: String, done: Result<Box<Done>, Refusal>, ended: Instant },
     Verified { call: Call, rung: Rung, up_after: Option<Duration>, by_hand: Option<ByHand> },
     Answered,
-    Panicked { pair: PairName, host: Option<String> },
 }
 
 /// Who waits for the end of a run that a person ordered.
@@ -148,8 +164,9 @@ impl Engine {
             ledger,
             narrator,
             pulse,
-            epoch: 0,
-            stopping: false,
+            serial: 0,
+            storm: false,
+            halt: CancellationToken::new(),
         };
         engine.enter(plans, saved);
         (engine, handle::Handle::new(send), pulses)
@@ -177,26 +194,19 @@ impl Engine {
         self.stop().await;
     }
 
+    /// Starts a check. One that falls due while the pair is busy is made when it is not.
     fn start_check(&mut self, pair: &PairName, due: Instant) {
         let Some(known) = self.pairs.get_mut(pair) else { return };
-        match known.doing {
-            Doing::Waiting => {}
-            Doing::Verifying => {
-                known.overdue = true;
-                return;
-            }
-            Doing::Checking | Doing::Healing => return,
+        if known.doing != Doing::Waiting {
+            return;
         }
-        known.doing = Doing::Checking;
-        let (epoch, name) = (self.epoch, pair.clone());
+        self.serial += 1;
+        (known.doing, known.check, known.stale) = (Doing::Checking, self.serial, false);
+        let (serial, pair) = (self.serial, pair.clone());
         let check = round::check(known.plan.clone(), due, self.gate.clone(), self.narrator.clone());
-        self.round(pair.clone(), None, async move { Report::Checked { pair: name, epoch, check: check.await } });
-    }
-
-    /// Starts a round; one that panics is reported, so that no pair is ever forgotten.
-    fn round(&mut self, pair: PairName, host: Option<String>, work: impl Future<Output = Report> + Send + 'static) {
         self.rounds.spawn(async move {
-            AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Report::Panicked { pair, host })
+            let check = round::caught(&pair, check).await;
+            Report::Checked { pair, serial, check }
         });
     }
 
@@ -209,47 +219,53 @@ impl Engine {
 
     fn take(&mut self, report: Report) {
         match report {
-            Report::Checked { pair, epoch, check } => self.checked(&pair, epoch, check),
+            Report::Checked { pair, serial, check } => self.checked(&pair, serial, check),
+            Report::Looked { host, up } => self.looked(&host, &up),
             Report::Ran { host, done, ended } => self.ran(&host, done.map(|done| *done), ended),
             Report::Verified { call, rung, up_after, by_hand } => self.verified(&call, &rung, up_after, by_hand),
             Report::Answered => {}
-            Report::Panicked { pair, host } => self.panicked(&pair, host.as_deref()),
         }
     }
 
-    fn panicked(&mut self, pair: &PairName, host: Option<&str>) {
-        tracing::error!(%pair, "a round of {pair} panicked; this is a bug in the monitor. The pair is checked again.");
-        if let Some(host) = host {
-            self.ran(host, None, Instant::now());
-        }
-        if let Some(known) = self.pairs.get_mut(pair) {
-            known.doing = Doing::Waiting;
-            let again = Instant::now() + known.plan.backoff.interval();
-            self.timetable.at(pair, again);
-        }
-    }
-
-    /// Throws away what is under way and looks at every pair again.
+    /// Throws away what is being looked at and looks at every pair again.
     fn after_gap(&mut self, gap: jiff::SignedDuration) {
         self.narrator.clock_jumped(gap);
-        self.epoch += 1;
+        if gap.is_negative() {
+            self.guard.set_back(gap.unsigned_abs());
+        }
         for pair in self.pairs.values_mut() {
             pair.judge.look_again();
+            pair.stale = pair.doing == Doing::Checking;
         }
         self.timetable.start_over();
+        self.weather();
+    }
+
+    /// Says once that a storm began, and once that it ended.
+    fn weather(&mut self) {
+        let of = self.pairs.len();
+        let storm = self.guard.storm(self.clock.now(), of);
+        if storm == std::mem::replace(&mut self.storm, storm) {
+            return;
+        }
+        if storm {
+            self.narrator.warn(&Line::Storm { down: self.guard.down(), of });
+        } else {
+            self.narrator.info(&Line::StormOver);
+        }
     }
 
     async fn stop(mut self) {
-        self.stopping = true;
+        self.halt.cancel();
         self.narrator.info(&Line::Stopping);
         for member in self.lanes.drop_waiting() {
-            self.unmet(member, &crate::domain::refusal::Refusal::Stopping);
+            self.unmet(member, &Refusal::Stopping);
         }
         let end = Instant::now() + STOP_GRACE;
         while !self.lanes.is_empty() {
             tokio::select! {
                 Some(report) = self.rounds.join_next() => {
-                    if matches!(report, Ok(Report::Ran { .. } | Report::Verified { .. } | Report::Panicked { .. })) {
+                    if !matches!(report, Ok(Report::Checked { .. })) {
                         self.take_joined(report);
                     }
                 }

@@ -41,9 +41,10 @@ impl Engine {
         };
         let (name, url) = (pair.clone(), known.plan.url().to_owned());
         let check = round::check(known.plan.clone(), Instant::now(), self.gate.clone(), self.narrator.clone());
-        self.round(pair.clone(), None, async move {
-            let round::Check { reading, made, .. } = check.await;
-            let _ = reply.send(Ok(ProbeReport { pair: name, url, reading, made }));
+        self.rounds.spawn(async move {
+            if let Some(round::Check { reading, made, .. }) = round::caught(&name, check).await {
+                let _ = reply.send(Ok(ProbeReport { pair: name, url, reading, made }));
+            }
             Report::Answered
         });
     }
@@ -114,7 +115,7 @@ impl Engine {
 fn pair_status(name: &PairName, pair: &Pair, next: Option<Instant>, budget_spent: u32) -> PairStatus {
     let reading = pair.last.as_ref().map(|last| &last.reading);
     let (fault, blind) = match reading.map(|reading| &reading.outcome) {
-        Some(Outcome::Down(fault)) => (Some(fault.clone()), false),
+        Some(Outcome::Down(fault)) => (Some(fault.clone()), pair.last.as_ref().is_some_and(|last| last.unknown)),
         Some(Outcome::Blind(fault)) => (Some(fault.clone()), true),
         Some(Outcome::Up) | None => (None, false),
     };

@@ -26,14 +26,17 @@ pub struct Saved {
 impl Engine {
     /// Enters all pairs at the start.
     pub(super) fn enter(&mut self, plans: Plans, mut saved: Saved) {
+        let now = self.clock.now();
         for (pair, at) in &saved.runs {
-            self.guard.started(pair, *at);
+            // The clock may have been set back while we were off; what lies ahead would count for too long.
+            self.guard.started(pair, (*at).min(now));
         }
         let of = plans.pairs.len();
         for plan in plans.pairs {
             let state = saved.states.remove(&plan.pair);
             self.enter_one(plan, state, of);
         }
+        self.weather();
     }
 
     fn enter_one(&mut self, plan: Arc<Plan>, state: Option<State>, of: usize) {
@@ -45,7 +48,7 @@ impl Engine {
             self.narrator.still_down(&pair, outage);
         }
         self.timetable.enter(&pair, plan.backoff.interval(), of);
-        self.pairs.insert(pair.clone(), Pair { plan, judge, doing: Doing::Waiting, overdue: false, last: None });
+        self.pairs.insert(pair.clone(), Pair::new(plan, judge));
         if resumed {
             let mut batch = Batch::new(pair.clone(), self.clock.now());
             self.follow(&pair, Seen::Resumed, &mut batch);
@@ -75,13 +78,20 @@ impl Engine {
             if let Some(known) = self.pairs.get_mut(&pair) {
                 reloaded.kept += 1;
                 known.judge.set_rules(plan.rules());
-                self.timetable.enter(&pair, plan.backoff.interval(), of);
+                if known.judge.outage().is_some() {
+                    self.timetable.set_interval(&pair, plan.backoff.interval());
+                } else {
+                    self.timetable.enter(&pair, plan.backoff.interval(), of);
+                }
                 known.plan = plan;
+                // What is being looked at may be another target by now.
+                known.stale = known.doing == Doing::Checking;
             } else {
                 reloaded.added += 1;
                 self.enter_one(plan, None, of);
             }
         }
+        self.weather();
         reloaded
     }
 }

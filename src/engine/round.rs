@@ -1,14 +1,23 @@
 //! The rounds: what is done for one pair between two decisions. Each reports one thing back to the engine.
 //!
-//! check = up to N attempts · heal = the intent on disk, then the command · verify = the same probe inside a window
+//! check = up to N attempts · look = one attempt before a command that had to wait · heal = the intent on disk, then the
+//! command · verify = the same probe inside a window
 
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use crate::domain::name::PairName;
 use crate::domain::reading::{Outcome, Reading};
+use crate::domain::refusal::Refusal;
+use crate::domain::remedy::{Run, RunId, RunStatus};
+use crate::host::Captured;
 use crate::remedy::{Call, Done};
 
 use super::narrate::Narrator;
@@ -80,11 +89,56 @@ pub async fn verify(plan: Arc<Plan>, rules: VerifyRules, since: Instant, gate: A
     }
 }
 
-/// Runs a rung once the intent is on disk; `None` when it did not get there.
-pub async fn heal(intent: impl Future<Output = bool>, rung: &Rung, call: &Call, narrator: &Narrator) -> Option<Done> {
+/// Looks once at each pair whose command had to wait for its turn; gives the runs that nobody needs any more.
+pub async fn look(waited: Vec<(RunId, Arc<Plan>)>, gate: Arc<Semaphore>) -> HashSet<RunId> {
+    let looks = waited.into_iter().map(|(run, plan)| {
+        let gate = gate.clone();
+        async move {
+            let _place = gate.acquire().await;
+            (plan.attempt().await.outcome == Outcome::Up).then_some(run)
+        }
+    });
+    futures_util::future::join_all(looks).await.into_iter().flatten().collect()
+}
+
+/// Runs a rung once the intent is on disk, unless `halt` came first. A remedy that panics may have had an effect.
+pub async fn heal(
+    intent: impl Future<Output = bool>,
+    rung: &Rung,
+    call: &Call,
+    narrator: &Narrator,
+    halt: &CancellationToken,
+) -> Result<Done, Refusal> {
     if !intent.await {
-        return None;
+        return Err(Refusal::NotRecorded);
+    }
+    if halt.is_cancelled() {
+        return Err(Refusal::Stopping);
     }
     narrator.command_starts(call, &rung.command);
-    Some(rung.remedy.run(call).await)
+    let since = Instant::now();
+    Ok(caught(&call.pair, rung.remedy.run(call)).await.unwrap_or_else(|| broken(since.elapsed())))
+}
+
+fn broken(duration: Duration) -> Done {
+    let run = Run {
+        status: RunStatus::Failed,
+        started: true,
+        exit_code: None,
+        signal: None,
+        duration,
+        excerpt: String::new(),
+        error: "the monitor itself failed while the command ran, so its end is not known; this is a bug of the monitor"
+            .to_owned(),
+    };
+    Done { run, output: Captured::default() }
+}
+
+/// Does `work`; when it panics that is said and there is no result, so that no pair is ever forgotten.
+pub async fn caught<T>(pair: &PairName, work: impl Future<Output = T>) -> Option<T> {
+    let result = AssertUnwindSafe(work).catch_unwind().await.ok();
+    if result.is_none() {
+        tracing::error!(%pair, "a round of {pair} panicked; this is a bug in the monitor. The pair is checked again.");
+    }
+    result
 }

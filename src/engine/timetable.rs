@@ -13,6 +13,9 @@ use crate::domain::name::PairName;
 /// Sets up to this size are looked at within the first second; larger ones are spread over their interval.
 pub const SMALL_SET: usize = 100;
 
+/// The farthest look that is set; the queue takes nothing beyond two years.
+const FARTHEST: Duration = Duration::from_hours(365 * 24);
+
 /// When every pair is due.
 pub struct Timetable {
     queue: DelayQueue<PairName>,
@@ -67,6 +70,18 @@ impl Timetable {
         }
     }
 
+    /// Sets the next look at once; the slots stay where they are.
+    pub fn at_once(&mut self, pair: &PairName) {
+        self.set(pair, Instant::now());
+    }
+
+    /// Changes a pair's interval and leaves its next look where it is: an incident keeps the pace it was promised.
+    pub fn set_interval(&mut self, pair: &PairName, interval: Duration) {
+        if let Some(slot) = self.slots.get_mut(pair) {
+            slot.interval = interval;
+        }
+    }
+
     /// When the next look is due, if one is set.
     pub fn due(&self, pair: &PairName) -> Option<Instant> {
         self.slots.get(pair).and_then(|slot| slot.entry.as_ref()).map(|(_, at)| *at)
@@ -100,6 +115,7 @@ impl Timetable {
         if let Some((key, _)) = slot.entry.take() {
             self.queue.try_remove(&key);
         }
+        let at = at.min(Instant::now() + FARTHEST);
         slot.entry = Some((self.queue.insert_at(pair.clone(), at), at));
     }
 }

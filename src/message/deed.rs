@@ -77,7 +77,12 @@ pub fn refusal(refusal: &Refusal, words: &Catalogue, zone: &TimeZone) -> String 
             ("until", own(moment(*until, zone))),
         ]),
         Refusal::Storm { down, of } => fields([("down", count(*down)), ("of", count(*of))]),
-        Refusal::NameNotFound | Refusal::DryRun | Refusal::NotRecorded | Refusal::Stopping => fields([]),
+        Refusal::NameNotFound
+        | Refusal::DryRun
+        | Refusal::NotRecorded
+        | Refusal::Stopping
+        | Refusal::UpAgain
+        | Refusal::Retired => fields([]),
     };
     words.text(&format!("refusal-{}", refusal.as_str()), &fields)
 }

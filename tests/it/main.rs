@@ -13,6 +13,7 @@ mod cli;
 mod demo;
 mod dependencies;
 mod deploy;
+mod engine;
 mod env_file;
 mod floors;
 mod host_local;

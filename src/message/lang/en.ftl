@@ -48,6 +48,8 @@ refusal-name_not_found = the name in the URL does not exist in DNS, and a comman
 refusal-dry_run = DRY_RUN is on
 refusal-not_recorded = the order could not be written to disk; check the space and rights of STATE_DIR
 refusal-stopping = the agent is stopping
+refusal-up_again = it came back while the command waited for its turn
+refusal-retired = the pair is no longer in the configuration
 
 why = Cause: { $cause } ({ $reason })
 why-bare = Cause: { $cause }

@@ -49,6 +49,8 @@ refusal-name_not_found = имени из URL нет в DNS, и команда э
 refusal-dry_run = включён DRY_RUN
 refusal-not_recorded = приказ не удалось записать на диск; проверьте место и права в STATE_DIR
 refusal-stopping = агент останавливается
+refusal-up_again = пара восстановилась, пока команда ждала очереди
+refusal-retired = пары больше нет в конфигурации
 
 why = Причина: { $cause } ({ $reason })
 why-bare = Причина: { $cause }

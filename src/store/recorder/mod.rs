@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Store, StoreError, Write, in_one_line};
@@ -84,20 +85,28 @@ impl Recorder {
         self.put(Batch { writes: batch, done: None });
     }
 
-    /// Queues a batch and waits until it is on disk, and with it all that was queued before; an empty one waits for that alone.
+    /// Queues a batch at once and waits until it, and all before it, are on disk. An empty batch waits for those before it.
     ///
     /// # Errors
     /// [`NotRecorded::Late`] leaves the batch in the queue: it will be written, and whoever acts on the refusal should queue
     /// what became of it.
-    pub async fn recorded(&self, batch: Vec<Write>, within: Duration) -> Result<(), NotRecorded> {
+    pub fn recorded(
+        &self,
+        batch: Vec<Write>,
+        within: Duration,
+    ) -> impl Future<Output = Result<(), NotRecorded>> + Send + use<> {
         let (done, answer) = oneshot::channel();
+        // Queued now and not at the first poll: what the caller records next must stand behind it.
         self.put(Batch { writes: batch, done: Some(done) });
-        match tokio::time::timeout(within, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(NotRecorded::Stopped),
-            Err(_) => {
-                let why = self.health().last_error.unwrap_or_else(|| "the database is slow".to_owned());
-                Err(NotRecorded::Late { within, why })
+        let (recorder, end) = (self.clone(), Instant::now() + within);
+        async move {
+            match tokio::time::timeout_at(end, answer).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err(NotRecorded::Stopped),
+                Err(_) => {
+                    let why = recorder.health().last_error.unwrap_or_else(|| "the database is slow".to_owned());
+                    Err(NotRecorded::Late { within, why })
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod bot_api;
+pub mod engine;
 pub mod http;
 pub mod postgres;
 pub mod sshd;
