@@ -11,6 +11,7 @@ mod support;
 
 mod dependencies;
 mod deploy;
+mod docs;
 mod env_file;
 mod floors;
 mod host_local;
