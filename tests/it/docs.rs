@@ -145,7 +145,11 @@ fn links(path: &str, text: &str) -> Vec<(PathBuf, Option<String>)> {
         let (file, anchor) = target.split_once('#').map_or((target, None), |(file, anchor)| (file, Some(anchor)));
         let mut to = if file.is_empty() { PathBuf::from(path) } else { Path::new(path).parent().unwrap().to_owned() };
         for part in Path::new(file) {
-            if part == ".." { drop(to.pop()) } else { to.push(part) }
+            if part == ".." {
+                to.pop();
+            } else {
+                to.push(part);
+            }
         }
         (to, anchor.map(str::to_owned))
     })
