@@ -68,7 +68,9 @@ fn documents() -> BTreeMap<String, String> {
 
 /// The fenced blocks of one language, without their indentation, each with the line it begins at.
 fn fenced(text: &str, language: &str) -> Vec<(usize, String)> {
-    let (mut blocks, mut open): (Vec<(usize, String)>, Option<(usize, bool)>) = (Vec::new(), None);
+    let mut blocks: Vec<(usize, String)> = Vec::new();
+    // The indentation of the block we are in, and whether it is wanted.
+    let mut open: Option<(usize, bool)> = None;
     for (number, line) in (1..).zip(text.lines()) {
         let indent = line.len() - line.trim_start().len();
         match (line.trim().strip_prefix("```"), open) {
