@@ -34,7 +34,7 @@ use super::log::LogGuard;
 use super::plans::{self, Hosts};
 use super::reload::{Fixed, Reloader};
 use super::source::Source;
-use super::{heartbeat, systemd};
+use super::{heartbeat, retention, systemd};
 
 /// The control socket's name in `STATE_DIR`.
 pub const SOCKET: &str = "monitor.sock";
@@ -100,6 +100,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let (engine, handle, pulse) =
         Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved });
 
+    let troubles = log_troubles(log.as_ref());
     let reloader = Arc::new(Reloader {
         source,
         log,
@@ -118,13 +119,14 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         let reloader = reloader.clone();
         Arc::new(move || -> BoxFuture<'static, _> { Box::pin(reloader.clone().reload()) })
     };
-    let state = web::State { engine: handle, store: store.clone(), channels: views, recorder, reload };
+    let state = web::State { engine: handle, store: store.clone(), channels: views, recorder, troubles, reload };
     let served = web::serve(listener, state, around_stop.clone().cancelled_owned());
     around.spawn(async move {
         if let Err(error) = served.await {
             tracing::error!("the control socket stopped: {error}");
         }
     });
+    around.spawn(retention::run(store.clone(), clock, around_stop.clone()));
     around.spawn(systemd::watchdog(pulse.clone(), around_stop.clone()));
     if let Some(url) = config.general.heartbeat.clone() {
         let client = fetch::client(&roots, Duration::from_secs(10)).context("no client for HEARTBEAT_URL")?;
@@ -189,6 +191,18 @@ impl Desk<'_> {
         };
         channels.into_iter().map(start).unzip()
     }
+}
+
+/// A failure of the log counts as trouble for so long.
+const LOG_TROUBLE_LASTS: Duration = Duration::from_mins(5);
+
+/// What is in trouble with the log, for health: a log that fails stops nothing, and must not fail unseen.
+fn log_troubles(log: Option<&Arc<LogGuard>>) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
+    let counters = log.map(|log| log.ledger());
+    Arc::new(move || {
+        let failing = counters.as_ref().and_then(|counters| counters.failing_within(LOG_TROUBLE_LASTS));
+        failing.map(|error| format!("log: {error}")).into_iter().collect()
+    })
 }
 
 /// The first lines of a run: what is watched, by what rules, and what keeps us safe.

@@ -10,6 +10,7 @@ pub mod lock;
 pub mod log;
 pub mod plans;
 mod reload;
+mod retention;
 pub mod signals;
 pub mod source;
 pub mod systemd;

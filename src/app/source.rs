@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Loaded, Surroundings};
@@ -69,11 +69,7 @@ impl Source {
     /// What local commands start with; nothing else of our environment reaches them, it may hold secrets.
     pub fn for_commands(&self) -> Vec<(String, String)> {
         let keep = |name: &str| self.process.get(name).map(|value| (name.to_owned(), value.clone()));
-        let mut kept: Vec<_> = ["PATH", "HOME", "LANG", "USER"].into_iter().filter_map(keep).collect();
-        if !self.process.contains_key("PATH") {
-            kept.push(("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()));
-        }
-        kept
+        ["PATH", "HOME", "LANG", "USER"].into_iter().filter_map(keep).collect()
     }
 
     fn bytes(&self, file: &Path) -> Result<Vec<u8>, Unreadable> {
@@ -90,52 +86,15 @@ impl Source {
     /// Says when others can read the file with the secrets.
     pub fn readable_by_others(&self) -> Option<Problem> {
         let file = self.file.as_ref()?;
-        let meta = std::fs::metadata(file).ok()?;
-        let (mode, ours) = (meta.mode(), meta.uid() == rustix::process::geteuid().as_raw());
+        let found = std::fs::metadata(file).ok()?;
+        let mode = found.permissions().mode();
+        // Where root lends the file to our group, as the unit's installer does, the group is us.
+        let ours = found.uid() == rustix::process::geteuid().as_raw();
+        let spared = if ours { 0o077 } else { 0o007 };
         let place = crate::env::Place::File { name: self.name.as_str().into(), line: None };
-        open_to_others(mode, ours).then(|| {
+        (mode & spared != 0).then(|| {
             let what = format!("others on this machine can read the secrets in it (mode {:o})", mode & 0o777);
-            let fix = if ours { "600" } else { "o=" };
-            Problem::warning(place, "", what).hint(format!("chmod {fix} {}", self.name))
+            Problem::warning(place, "", what).hint(format!("chmod 600 {}", self.name))
         })
-    }
-}
-
-/// A file that is not ours is open to us through its group, as `deploy/install.sh` makes it (root:monitor 0640): then the
-/// group is no stranger, and closing it would lock us out.
-fn open_to_others(mode: u32, ours: bool) -> bool {
-    let others = if ours { 0o077 } else { 0o007 };
-    mode & others != 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_group_that_lets_us_in_is_no_stranger() {
-        for (mode, ours, told) in [
-            (0o600, true, false),
-            (0o640, true, true),
-            (0o604, true, true),
-            (0o640, false, false),
-            (0o644, false, true),
-        ] {
-            assert_eq!(open_to_others(mode, ours), told, "{mode:o}, ours: {ours}");
-        }
-    }
-
-    #[test]
-    fn an_open_file_of_ours_is_told_with_the_command_that_closes_it() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(".env");
-        std::fs::write(&file, "").unwrap();
-        for (mode, told) in [(0o600, false), (0o644, true)] {
-            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-            let said = Source::of_file(file.clone()).readable_by_others().map(|problem| problem.to_string());
-            assert_eq!(said.is_some(), told, "{said:?}");
-            assert!(said.is_none_or(|text| text.contains("chmod 600")));
-        }
     }
 }

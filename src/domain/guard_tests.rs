@@ -12,9 +12,9 @@ fn pair(n: usize) -> PairName {
 
 fn guard(runs: u32, dry_run: bool) -> Guard {
     Guard::new(Rules {
-        budget: Budget { runs, window: Duration::from_secs(3600) },
+        budget: Budget { runs, window: Duration::from_hours(1) },
         storm_share: 0.5,
-        storm_window: Duration::from_secs(60),
+        storm_window: Duration::from_mins(1),
         dry_run,
     })
 }

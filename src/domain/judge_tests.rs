@@ -11,7 +11,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn rules(rungs: u32) -> Rules {
-    let backoff = Backoff::new(Duration::from_secs(30), 1.5, Duration::from_secs(600));
+    let backoff = Backoff::new(Duration::from_secs(30), 1.5, Duration::from_mins(10));
     Rules { backoff, attempts: 3, rungs }
 }
 
@@ -66,6 +66,7 @@ fn words(effects: &[Effect]) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, a story a row")]
 fn the_stories() {
     use RunStatus::{AuthFailed, Executed, Failed};
     let stories: Vec<(&str, u32, Vec<Seen>, Vec<&str>)> = vec![

@@ -138,7 +138,7 @@ mod tests {
     fn an_excerpt_is_the_whole_last_lines() {
         let output = |text: String| Captured { text, ..Captured::default() };
         assert_eq!(excerpt(&output("one\ntwo\n".into())), "one\ntwo");
-        let long: String = (0..200).map(|n| format!("line {n}\n")).collect();
+        let long = (0..200).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
         let short = excerpt(&output(long));
         assert!(short.chars().count() <= Run::MAX_EXCERPT);
         assert!(short.starts_with("line ") && short.ends_with("line 199"), "{short}");

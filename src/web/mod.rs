@@ -30,6 +30,8 @@ pub struct State {
     pub channels: Vec<watch::Receiver<ChannelHealth>>,
     /// How the store fares.
     pub recorder: Recorder,
+    /// What else is in trouble, a sentence each: the log.
+    pub troubles: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Reads the configuration again.
     pub reload: Reload,
 }

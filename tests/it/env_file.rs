@@ -144,9 +144,9 @@ fn ten_thousand_pairs_load_without_a_quadratic_search_also_when_every_key_is_unk
         }
         let report = reader.finish(&Catalogue { known: KNOWN, later: &[], names: &mapped });
         assert_eq!((commands.len() == 10_000, report.is_empty()), (clean, clean));
-        // Measured unoptimised at well under a second; a quadratic search takes minutes.
+        // Well under a second alone, several on a busy machine; a quadratic search takes minutes.
         let took = begun.elapsed();
-        assert!(took < Duration::from_secs(8), "{took:?}");
+        assert!(took < Duration::from_mins(1), "{took:?}");
     }
 }
 

@@ -31,6 +31,7 @@ pub struct Ledger(Mutex<Entries>);
 struct Entries {
     health: LogHealth,
     queues: Vec<ErrorCounter>,
+    failed_at: Option<Instant>,
     told: Option<(Instant, u64, u64)>,
 }
 
@@ -51,6 +52,13 @@ impl Ledger {
         self.entries().health()
     }
 
+    /// The newest failure, when it is not older than this: what is long past is no trouble any more.
+    pub fn failing_within(&self, time: Duration) -> Option<String> {
+        let entries = self.entries();
+        let recent = entries.failed_at.is_some_and(|at| at.elapsed() <= time);
+        entries.health.last_error.clone().filter(|_| recent)
+    }
+
     pub(super) fn watch_queue(&self, queue: ErrorCounter) {
         self.entries().queues.push(queue);
     }
@@ -59,6 +67,7 @@ impl Ledger {
     pub(super) fn failed(&self, doing: &str, error: &std::io::Error, lines: u64) {
         let mut entries = self.entries();
         entries.health.errors += 1;
+        entries.failed_at = Some(Instant::now());
         entries.health.dropped += lines;
         entries.health.last_error = Some(format!("{doing}: {error}"));
         drop(entries);

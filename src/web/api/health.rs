@@ -25,6 +25,7 @@ pub async fn basic(Given(state): Given<State>) -> Json<Health> {
         .filter(|channel| !channel.trouble.is_empty())
         .map(|channel| format!("{}: {} ({} waiting)", channel.channel, channel.trouble, channel.waiting))
         .collect();
+    troubles.extend((state.troubles)());
     let recorder = state.recorder.health();
     if !recorder.healthy {
         let why = recorder.last_error.unwrap_or_default();
