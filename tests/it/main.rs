@@ -14,6 +14,7 @@ mod demo;
 mod dependencies;
 mod deploy;
 mod engine;
+mod docs;
 mod env_file;
 mod floors;
 mod host_local;

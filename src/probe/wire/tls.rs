@@ -59,7 +59,7 @@ fn certificate(why: &CertificateError) -> String {
             "the certificate is not valid yet; is a clock wrong?".to_owned()
         }
         CertificateError::UnknownIssuer => {
-            "the certificate's issuer is not trusted: it is self-signed, a CA we do not know (CA_FILE adds one), or the \
+            "the certificate's issuer is not trusted: it is self-signed, a CA that this machine does not know, or the \
              server does not send the chain"
                 .to_owned()
         }
@@ -73,7 +73,8 @@ fn certificate(why: &CertificateError) -> String {
         }
         // The verifier's own type is not ours to name; its text is all there is.
         CertificateError::Other(why) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
-            "the server shows a CA's certificate (as `openssl req -x509` makes them) instead of one signed by a CA".to_owned()
+            "the server shows a CA's certificate (as `openssl req -x509` makes them) instead of one signed by a CA"
+                .to_owned()
         }
         CertificateError::Revoked => "the certificate is revoked".to_owned(),
         other => format!("the certificate is not accepted: {other}"),
