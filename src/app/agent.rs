@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::domain::judge::State;
+use crate::domain::outage::State;
 use crate::engine::clock::Clock;
 use crate::engine::delivery::{self, ChannelHealth, Delivery};
 use crate::engine::ledger::{Journal, Ledger, Outlet};

@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
 use super::notice::{Deed, Failed, Healer, News, Recovered};
+use super::outage::{Outage, State};
 use super::reading::{Fault, Phases};
-use super::refusal::Refusal;
 use super::remedy::{IncidentId, Run, RunId, Verdict};
+use super::step::{Effect, Next, Seen};
 
 /// What one pair is judged by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,140 +22,6 @@ pub struct Rules {
     pub attempts: u32,
     /// Rungs of the ladder; 0 when the pair has no remedy.
     pub rungs: u32,
-}
-
-/// Where a pair stands. It is saved as it is and goes on after a restart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Never looked at.
-    Fresh,
-    /// The last check that could look said `up`.
-    Up {
-        /// Since when.
-        since: Timestamp,
-    },
-    /// An incident is open.
-    Down(Box<Outage>),
-}
-
-/// An open incident.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outage {
-    /// Its identity.
-    pub incident: IncidentId,
-    /// When the first `down` check ended.
-    pub since: Timestamp,
-    /// k: consecutive `down` checks, from 1.
-    pub failures: u32,
-    /// Before this moment a restarted agent only looks: no counter moves, no remedy runs.
-    pub due: Timestamp,
-    /// Why the last check said `down`.
-    pub fault: Fault,
-    /// Where the last attempt's time went.
-    pub phases: Phases,
-    /// A command that was ordered and has not ended.
-    pub ordered: Option<Ordered>,
-    /// The last command that reached its host; credited when a probe inside its verify window sees the target up.
-    pub last: Option<Ordered>,
-}
-
-/// A command that was ordered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ordered {
-    /// The run.
-    pub run: RunId,
-    /// Which rung of the ladder, from 1.
-    pub rung: u32,
-    /// The command's text.
-    pub command: String,
-}
-
-/// What was seen, in the order of one round.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Seen {
-    /// A check: some attempt saw the target up.
-    Up,
-    /// A check: we could not look.
-    Unknown,
-    /// A check: every attempt saw the target down.
-    Down {
-        /// Why the last attempt was not up.
-        fault: Fault,
-        /// Where its time went.
-        phases: Phases,
-        /// The identity of the incident, should this open one.
-        incident: IncidentId,
-    },
-    /// The guard permitted the command that [`Effect::Ask`] asked for, and its intent is about to be written.
-    Permitted(Ordered),
-    /// The guard refused it.
-    Refused {
-        /// The command's text.
-        command: String,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// The command ended, one way or another.
-    Ran(Run),
-    /// The verify window after a command ended, or a probe inside it saw the target up.
-    Verified {
-        /// From the end of the command to the probe that saw it up; `None` when none did.
-        up_after: Option<Duration>,
-        /// The command's text.
-        command: String,
-    },
-    /// The agent was started again after it was stopped at any point.
-    Resumed,
-}
-
-/// What follows, in order.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "effects live for one step, in a list of a few")]
-pub enum Effect {
-    /// An incident was opened.
-    Opened,
-    /// The incident was closed with this verdict.
-    Closed {
-        /// The incident.
-        incident: IncidentId,
-        /// True when a command is credited.
-        healed: bool,
-    },
-    /// A remedy is wanted; the guard is to be asked.
-    Ask {
-        /// Which `down` check of the incident this is, from 1.
-        attempt: u32,
-        /// Which rung of the ladder, from 1.
-        rung: u32,
-    },
-    /// The run's verdict as far as it is known.
-    Judged {
-        /// The run.
-        run: RunId,
-        /// Its verdict.
-        verdict: Verdict,
-    },
-    /// People are to be told.
-    Tell {
-        /// The incident it belongs to.
-        incident: IncidentId,
-        /// What happened.
-        news: News,
-    },
-    /// Probe again inside the verify window of the command that just ended.
-    Verify,
-    /// When to check next.
-    Next(Next),
-}
-
-/// When to check next.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Next {
-    /// At the pair's own slot of the fixed rate.
-    Slot,
-    /// This long from now.
-    In(Duration),
 }
 
 /// One pair's state machine.

@@ -9,6 +9,8 @@ pub mod judge;
 pub mod millis;
 pub mod name;
 pub mod notice;
+pub mod outage;
 pub mod reading;
 pub mod refusal;
 pub mod remedy;
+pub mod step;

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::judge::{Effect, Next, Ordered, Seen};
 use crate::domain::name::PairName;
+use crate::domain::outage::Ordered;
 use crate::domain::reading::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, RunId};
+use crate::domain::step::{Effect, Next, Seen};
 use crate::remedy::Call;
 
 use super::lanes::Member;

@@ -11,9 +11,9 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::domain::judge::{Outage, State};
 use crate::domain::name::PairName;
 use crate::domain::notice::{News, Notice};
+use crate::domain::outage::{Outage, State};
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, NoticeId, RunId, RunStatus, Verdict};
 use crate::remedy::{Call, Done};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::domain::judge::Outage;
 use crate::domain::name::{PairName, SiteName};
 use crate::domain::notice::{Deed, News};
+use crate::domain::outage::Outage;
 use crate::domain::reading::{Outcome, Reading};
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::RunStatus;

@@ -4,8 +4,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::judge::State;
 use crate::domain::name::PairName;
+use crate::domain::outage::State;
 use crate::domain::reading::Outcome;
 use crate::domain::remedy::{RunId, Verdict};
 use crate::remedy::Call;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use crate::domain::judge::{Judge, Seen, State};
+use crate::domain::judge::Judge;
 use crate::domain::name::PairName;
+use crate::domain::outage::State;
+use crate::domain::step::Seen;
 
 use super::handle::Reloaded;
 use super::ledger::Batch;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::judge::Seen;
 use crate::domain::name::PairName;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{RunId, Verdict};
+use crate::domain::step::Seen;
 use crate::remedy::{Call, Done};
 
 use super::handle::HealReport;

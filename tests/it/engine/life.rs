@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use monitor::domain::guard::{self, Budget};
-use monitor::domain::judge::State;
+use monitor::domain::outage::State;
 use monitor::engine::Saved;
 use monitor::engine::handle::{PairState, Unmet};
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use monitor::domain::judge::State;
+use monitor::domain::outage::State;
 use monitor::domain::remedy::RunStatus;
 use monitor::engine::plan::Plan;
 use monitor::store::{Closing, Write};
