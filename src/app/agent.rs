@@ -94,7 +94,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let (outlets, views) = desk.open(channels, &saved, &mut deliveries, &deliveries_stop);
 
     let ledger = Ledger { journal, audit: sink, outlets, mask: mask(&redactor), zone: zone.clone() };
-    let saved = engine::Saved { states: states(&saved.states), runs };
+    let saved = engine::Saved { states: states(&saved.states), runs, unfinished: saved.unfinished };
     let first: Arc<Hosts> = current(&hosts);
     let built = plans::plans(&config, &first, &kit);
     let (engine, handle, pulse) =

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::backoff::Backoff;
 use super::notice::{Deed, Failed, Healer, News, Recovered};
-use super::outage::{Outage, State};
+use super::outage::{Ordered, Outage, State};
 use super::reading::{Fault, Phases};
 use super::remedy::{IncidentId, Run, RunId, Verdict};
 use super::step::{Effect, Next, Seen};
@@ -119,7 +119,11 @@ impl Judge {
                 self.state = State::Up { since };
                 vec![Effect::Next(Next::Slot)]
             }
-            State::Down(outage) => self.recovered(now, &outage, Healer::Itself, while_off),
+            State::Down(outage) => {
+                let late = |last: &Ordered| Healer::Late { command: last.command.clone() };
+                let by = outage.last.as_ref().map_or(Healer::Itself, late);
+                self.recovered(now, &outage, by, while_off)
+            }
         }
     }
 
@@ -188,7 +192,9 @@ impl Judge {
             self.verifying = Some((ordered.run, verdict));
         }
         let command = ordered.command.clone();
-        outage.last = Some(ordered);
+        if started {
+            outage.last = Some(ordered);
+        }
         effects.extend(self.deed(now, Deed::Command { command, run }));
         if started {
             effects.push(Effect::Verify);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::reading::Cause;
+use crate::domain::refusal::Refusal;
 use crate::domain::remedy::RunStatus;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -202,6 +203,22 @@ fn a_restart_between_two_checks_is_silent_and_counts_nothing() {
     assert_eq!(words(&judge.step(at(11), Seen::Unknown)), ["in 19"]);
     assert_eq!(words(&judge.step(at(12), down())), ["in 18"]);
     assert_eq!(words(&judge.step(at(30), down())), ["tell down #2 next 67.5", "in 67.5"]);
+}
+
+#[test]
+fn a_recovery_is_only_called_unaided_when_no_command_reached_its_host() {
+    let by = |seen: Vec<Seen>| {
+        let mut judge = Judge::new(rules(1), State::Fresh);
+        let effects: Vec<Effect> = seen.into_iter().flat_map(|seen| judge.step(at(0), seen)).collect();
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Tell { news: News::Recovered(up), .. } => Some(up.by),
+            _ => None,
+        })
+    };
+    let late = Healer::Late { command: "fix".into() };
+    assert_eq!(by(vec![down(), permitted(), ran(RunStatus::Executed), verified(None), Seen::Up]), Some(late));
+    assert_eq!(by(vec![down(), permitted(), ran(RunStatus::AuthFailed), Seen::Up]), Some(Healer::Itself));
+    assert_eq!(by(vec![down(), refused(), Seen::Up]), Some(Healer::Itself));
 }
 
 fn any_seen() -> impl Strategy<Value = Seen> {

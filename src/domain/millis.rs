@@ -19,7 +19,6 @@ pub mod option {
     use super::{Deserialize, Deserializer, Duration, Serializer, in_millis, of_millis};
 
     /// Writes a duration or nothing.
-    #[expect(clippy::ref_option, reason = "the form serde asks for")]
     pub fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
         match duration {
             Some(duration) => to.serialize_some(&in_millis(*duration)),

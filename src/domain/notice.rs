@@ -107,6 +107,11 @@ pub enum Healer {
         /// From the end of the command to the probe that saw it up.
         after: Duration,
     },
-    /// It came back later than any command's verify window, or no command ran.
+    /// It came back after this command ran, later than its verify window: whether it was the command is not known.
+    Late {
+        /// The command's text.
+        command: String,
+    },
+    /// No command ran, and it came back.
     Itself,
 }

@@ -18,7 +18,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, NoticeId, RunId, RunStatus, Verdict};
 use crate::remedy::{Call, Done};
 use crate::store::audit::CommandRecord;
-use crate::store::{Closing, Ended, Order, Write};
+use crate::store::{Closing, Ended, Intent, Order, Write};
 
 use super::plan::Rung;
 
@@ -122,19 +122,40 @@ impl Ledger {
         CommandRecord { error: format!("not run: {reason}"), ..self.bare_record(call, rung, at) }
     }
 
+    /// Builds the record of a command that was ordered before we were stopped, and whose end nobody saw.
+    pub fn interrupted_record(&self, intent: &Intent, host: &str, at: Timestamp) -> CommandRecord {
+        let error = "interrupted: we were stopped after it was ordered; whether it ran, and how it ended, is not known";
+        CommandRecord { status: RunStatus::Failed, error: error.to_owned(), ..self.record_of(intent, host, at) }
+    }
+
     fn bare_record(&self, call: &Call, rung: &Rung, at: Timestamp) -> CommandRecord {
+        let intent = Intent {
+            run: call.run,
+            incident: call.incident,
+            pair: call.pair.clone(),
+            site: rung.site.clone(),
+            command: rung.command.to_string(),
+            rung: call.rung,
+            attempt: call.attempt,
+            at,
+        };
+        self.record_of(&intent, rung.remedy.host(), at)
+    }
+
+    /// The record of something that was ordered, as long as nothing came of it.
+    fn record_of(&self, intent: &Intent, host: &str, at: Timestamp) -> CommandRecord {
         CommandRecord {
             timestamp: at.to_zoned(self.zone.clone()),
             time: at.to_zoned(self.zone.clone()),
-            pair: call.pair.clone(),
-            dc_host: rung.remedy.host().to_owned(),
-            command: (self.mask)(&rung.command),
+            pair: intent.pair.clone(),
+            dc_host: host.to_owned(),
+            command: (self.mask)(&intent.command),
             output: String::new(),
             status: RunStatus::Skipped,
-            run_id: call.run,
-            incident_id: call.incident,
-            attempt: call.attempt,
-            rung: call.rung,
+            run_id: intent.run,
+            incident_id: intent.incident,
+            attempt: intent.attempt,
+            rung: intent.rung,
             exit_code: None,
             signal: None,
             duration_ms: 0,

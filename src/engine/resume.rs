@@ -11,6 +11,9 @@ use crate::domain::name::PairName;
 use crate::domain::outage::State;
 use crate::domain::step::Seen;
 
+use crate::domain::remedy::Verdict;
+use crate::store::Intent;
+
 use super::handle::Reloaded;
 use super::ledger::Batch;
 use super::plan::{Plan, Plans};
@@ -23,6 +26,8 @@ pub struct Saved {
     pub states: HashMap<PairName, State>,
     /// Runs that may still count against a budget: the pair and the moment.
     pub runs: Vec<(PairName, Timestamp)>,
+    /// Commands that were ordered and whose end nobody saw.
+    pub unfinished: Vec<Intent>,
 }
 
 impl Engine {
@@ -39,6 +44,19 @@ impl Engine {
             self.enter_one(plan, state, of);
         }
         self.weather();
+        for intent in saved.unfinished {
+            self.interrupted(&intent);
+        }
+    }
+
+    /// Gives a command whose end nobody saw its verdict and its record; what follows for its pair is the judge's.
+    fn interrupted(&self, intent: &Intent) {
+        let known = self.pairs.get(&intent.pair).and_then(|known| known.plan.rung(intent.rung));
+        let host = known.map_or(intent.site.as_str(), |rung| rung.remedy.host());
+        self.ledger.audit(self.ledger.interrupted_record(intent, host, self.clock.now()));
+        let mut batch = Batch::new(intent.pair.clone(), self.clock.now());
+        batch.judged(intent.run, Verdict::Interrupted);
+        self.ledger.record(batch);
     }
 
     fn enter_one(&mut self, plan: Arc<Plan>, state: Option<State>, of: usize) {

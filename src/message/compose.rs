@@ -88,7 +88,8 @@ fn recovery(recovered: &Recovered, pair: &str, words: &Catalogue) -> (String, Ve
     let state = words.text("state-up", &fields([("failures", count(recovered.failures))]));
     let restored = fields([("pair", own(pair)), ("failures", count(recovered.failures))]);
     let healer = match &recovered.by {
-        Healer::Itself if recovered.while_off => text(words.word("healed-while-off")),
+        Healer::Itself | Healer::Late { .. } if recovered.while_off => text(words.word("healed-while-off")),
+        Healer::Late { command } => Row::Line(with_command(&words.text("healed-late", &fields([mark()])), command)),
         Healer::Itself => text(words.word("healed-itself")),
         Healer::Command { command, after } => {
             let fields = fields([("after", own(span(*after, words))), mark()]);

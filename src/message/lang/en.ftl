@@ -71,6 +71,7 @@ phase-connect = TCP { $ms } ms
 phase-tls = TLS { $ms } ms
 phase-first_byte = first byte { $ms } ms
 healed-by = Healed by { $command } after { $after }
+healed-late = Came back after { $command } ran, later than its verify window: what helped is not known
 healed-itself = No command of ours caused it: it came back by itself
 healed-while-off = It came back while the agent was off; the exact moment is not known
 down-for = Was down for { $span }

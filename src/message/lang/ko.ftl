@@ -59,6 +59,7 @@ phase-connect = TCP { $ms }ms
 phase-tls = TLS { $ms }ms
 phase-first_byte = 첫 바이트 { $ms }ms
 healed-by = { $command } 명령 실행 { $after } 후 복구되었습니다
+healed-late = { $command } 실행 후 검증 시간이 지나서 복구되어, 무엇이 도움이 되었는지는 알 수 없습니다
 healed-itself = 우리가 실행한 명령과 무관하게 저절로 복구되었습니다
 healed-while-off = 에이전트가 꺼져 있는 동안 복구되어 정확한 시각은 알 수 없습니다
 down-for = 장애 지속 시간: { $span }

@@ -72,6 +72,7 @@ phase-connect = TCP { $ms } мс
 phase-tls = TLS { $ms } мс
 phase-first_byte = первый байт { $ms } мс
 healed-by = Помогла команда { $command }, через { $after } после неё
+healed-late = Поднялся после команды { $command }, но позже срока её проверки: что помогло, неизвестно
 healed-itself = Наши команды ни при чём: сервис поднялся сам
 healed-while-off = Сервис поднялся, пока агент был выключен; точный момент неизвестен
 down-for = Не работал { $span }

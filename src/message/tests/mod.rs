@@ -125,7 +125,9 @@ pub fn notices() -> Vec<Notice> {
     let mut all = Vec::new();
     for k in [1, 2, 5, 21] {
         all.extend(deeds().into_iter().map(|deed| News::Failed(failed(k, 30.0, deed))));
-        for by in [Healer::Itself, Healer::Command { command: COMMAND.to_owned(), after: Duration::from_secs(4) }] {
+        let command = || COMMAND.to_owned();
+        let after = Duration::from_secs(4);
+        for by in [Healer::Itself, Healer::Late { command: command() }, Healer::Command { command: command(), after }] {
             for while_off in [false, true] {
                 all.push(News::Recovered(Recovered { while_off, ..recovered(k, by.clone()) }));
             }

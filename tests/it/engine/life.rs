@@ -6,13 +6,16 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use monitor::domain::guard::{self, Budget};
 use monitor::domain::outage::State;
+use monitor::domain::remedy::RunId;
 use monitor::engine::Saved;
 use monitor::engine::handle::{PairState, Unmet};
+use monitor::store::Intent;
+use uuid::Uuid;
 
 use crate::support::engine::*;
 
 fn after(world: &World) -> Saved {
-    Saved { states: world.states(), runs: Vec::new() }
+    Saved { states: world.states(), runs: Vec::new(), unfinished: Vec::new() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,7 +38,7 @@ async fn an_interrupted_command_is_told_once_and_nothing_runs_before_the_promise
 
     let third = World::new();
     let states = second.states();
-    let saved = Saved { states: states.clone(), runs: Vec::new() };
+    let saved = Saved { states: states.clone(), runs: Vec::new(), unfinished: Vec::new() };
     let watch = third.watch_with(vec![third.plan(spec(), down)], calm(), saved, time);
     third.until(4.0).await;
     assert!(third.words("A").is_empty(), "{:?}", third.words("A"));
@@ -62,7 +65,11 @@ async fn what_recovered_while_the_agent_was_off_is_told_as_that() {
 async fn a_budget_is_remembered_also_when_the_clock_was_set_back_meanwhile() {
     let world = World::new();
     let at = |second: i64| Timestamp::from_second(EPOCH + second).unwrap();
-    let saved = Saved { states: HashMap::new(), runs: vec![(name("A"), at(-50)), (name("A"), at(86_400))] };
+    let saved = Saved {
+        states: HashMap::new(),
+        runs: vec![(name("A"), at(-50)), (name("A"), at(86_400))],
+        unfinished: Vec::new(),
+    };
     let rules = guard::Rules { budget: Budget { runs: 2, window: secs(100.0) }, ..calm() };
     let spec = Spec { factor: 1.0, window: 0.0, ..pair("A", vec![cure("fix", 0.0)]) };
     let watch = world.watch_with(vec![world.plan(spec, down)], rules, saved, clock());
@@ -245,4 +252,26 @@ async fn a_clock_set_back_by_a_day_neither_puts_off_the_next_check_nor_keeps_the
     assert!(world.count("A", "run fix") >= 2, "the budget's window moved on");
     assert_eq!(world.count("A", "tell down #1 "), 1);
     watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_whose_end_nobody_saw_gets_its_record_and_its_verdict() {
+    let world = World::new();
+    let intent = Intent {
+        run: RunId(Uuid::now_v7()),
+        incident: None,
+        pair: name("A"),
+        site: name("A").site,
+        command: "fix".to_owned(),
+        rung: 1,
+        attempt: 0,
+        at: Timestamp::UNIX_EPOCH,
+    };
+    let saved = Saved { states: HashMap::new(), runs: Vec::new(), unfinished: vec![intent] };
+    let watch = world.watch_with(vec![world.plan(pair("A", vec![cure("fix", 1.0)]), up)], calm(), saved, clock());
+    world.until(2.0).await;
+    assert_eq!(world.count("A", "audit failed"), 1);
+    assert_eq!(world.words("run"), ["judge interrupted"]);
+    assert_eq!(world.count("A", "run fix"), 0, "it is not run again");
+    watch.cut().await;
 }
