@@ -97,7 +97,7 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>) -> Plans {
             let rung = |command: &String| {
                 let (name, lane) = called(config, &pair.name.site);
                 Rung {
-                    command: command.as_str().into(),
+                    command: config.redactor.mask(command).as_ref().into(),
                     site: pair.name.site.clone(),
                     login: logins.get(&pair.name.site).map_or(&pair.name.site, |first| *first).clone(),
                     remedy: Arc::new(Command::new(host.clone(), name, lane, command.clone())),

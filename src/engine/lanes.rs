@@ -66,7 +66,7 @@ impl Lanes {
         let mut jobs = std::iter::once(&mut lane.running).chain(lane.waiting.iter_mut());
         // The same text under another login is another deed, and may be refused where this one is not.
         let wanted = &member.rung;
-        let same = |job: &&mut Job| job.rung.command == wanted.command && job.rung.login == wanted.login;
+        let same = |job: &&mut Job| job.rung.remedy.text() == wanted.remedy.text() && job.rung.login == wanted.login;
         if let Some(same) = jobs.find(same) {
             same.members.push(member);
             return Turn::Shared;

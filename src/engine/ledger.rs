@@ -18,7 +18,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, NoticeId, RunId, RunStatus, Verdict};
 use crate::remedy::{Call, Done};
 use crate::store::audit::CommandRecord;
-use crate::store::{Closing, Ended, Intent, Order, Write};
+use crate::store::{Closing, Ended, Order, Write};
 
 use super::plan::Rung;
 
@@ -123,39 +123,29 @@ impl Ledger {
     }
 
     /// Builds the record of a command that was ordered before we were stopped, and whose end nobody saw.
-    pub fn interrupted_record(&self, intent: &Intent, host: &str, at: Timestamp) -> CommandRecord {
+    pub fn interrupted_record(&self, order: &Order, host: &str, at: Timestamp) -> CommandRecord {
         let error = "interrupted: we were stopped after it was ordered; whether it ran, and how it ended, is not known";
-        CommandRecord { status: RunStatus::Failed, error: error.to_owned(), ..self.record_of(intent, host, at) }
+        CommandRecord { status: RunStatus::Failed, error: error.to_owned(), ..self.record_of(order, host, at) }
     }
 
     fn bare_record(&self, call: &Call, rung: &Rung, at: Timestamp) -> CommandRecord {
-        let intent = Intent {
-            run: call.run,
-            incident: call.incident,
-            pair: call.pair.clone(),
-            site: rung.site.clone(),
-            command: rung.command.to_string(),
-            rung: call.rung,
-            attempt: call.attempt,
-            at,
-        };
-        self.record_of(&intent, rung.remedy.host(), at)
+        self.record_of(&order(call, rung, at), rung.remedy.host(), at)
     }
 
     /// The record of something that was ordered, as long as nothing came of it.
-    fn record_of(&self, intent: &Intent, host: &str, at: Timestamp) -> CommandRecord {
+    fn record_of(&self, order: &Order, host: &str, at: Timestamp) -> CommandRecord {
         CommandRecord {
             timestamp: at.to_zoned(self.zone.clone()),
             time: at.to_zoned(self.zone.clone()),
-            pair: intent.pair.clone(),
+            pair: order.pair.clone(),
             dc_host: host.to_owned(),
-            command: (self.mask)(&intent.command),
+            command: (self.mask)(&order.command),
             output: String::new(),
             status: RunStatus::Skipped,
-            run_id: intent.run,
-            incident_id: intent.incident,
-            attempt: intent.attempt,
-            rung: intent.rung,
+            run_id: order.run,
+            incident_id: order.incident,
+            attempt: order.attempt,
+            rung: order.rung,
             exit_code: None,
             signal: None,
             duration_ms: 0,
@@ -236,27 +226,14 @@ impl Batch {
 
     /// A command was permitted and will be sent once this is on disk.
     pub fn intended(&mut self, call: &Call, rung: &Rung) {
-        let order = self.order(call, rung);
+        let order = order(call, rung, self.at);
         self.writes.push(Write::RunIntended(order));
     }
 
     /// A command was refused.
     pub fn refused(&mut self, call: &Call, rung: &Rung, refusal: &Refusal) {
-        let order = self.order(call, rung);
+        let order = order(call, rung, self.at);
         self.writes.push(Write::RunRefused { order, refusal: refusal.clone() });
-    }
-
-    fn order(&self, call: &Call, rung: &Rung) -> Order {
-        Order {
-            run: call.run,
-            incident: call.incident,
-            pair: call.pair.clone(),
-            site: rung.site.clone(),
-            command: rung.command.to_string(),
-            rung: call.rung,
-            attempt: call.attempt,
-            at: self.at,
-        }
     }
 
     /// A command ended.
@@ -290,6 +267,20 @@ impl Batch {
     /// Where the pair stands after this decision.
     pub fn state(&mut self, state: &State) {
         self.state = serde_json::to_string(state).ok();
+    }
+}
+
+/// What is wanted of a host, as the store keeps it.
+fn order(call: &Call, rung: &Rung, at: Timestamp) -> Order {
+    Order {
+        run: call.run,
+        incident: call.incident,
+        pair: call.pair.clone(),
+        site: rung.site.clone(),
+        command: rung.command.to_string(),
+        rung: call.rung,
+        attempt: call.attempt,
+        at,
     }
 }
 

@@ -66,7 +66,7 @@ pub struct CheckRules {
 /// One rung of a pair's ladder.
 #[derive(Clone)]
 pub struct Rung {
-    /// The command as people read it.
+    /// The command as people read it, secrets masked.
     pub command: Arc<str>,
     /// Where it runs, as people call it.
     pub site: SiteName,

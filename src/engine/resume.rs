@@ -12,7 +12,7 @@ use crate::domain::outage::State;
 use crate::domain::step::Seen;
 
 use crate::domain::remedy::Verdict;
-use crate::store::Intent;
+use crate::store::Order;
 
 use super::handle::Reloaded;
 use super::ledger::Batch;
@@ -27,7 +27,7 @@ pub struct Saved {
     /// Runs that may still count against a budget: the pair and the moment.
     pub runs: Vec<(PairName, Timestamp)>,
     /// Commands that were ordered and whose end nobody saw.
-    pub unfinished: Vec<Intent>,
+    pub unfinished: Vec<Order>,
 }
 
 impl Engine {
@@ -44,18 +44,18 @@ impl Engine {
             self.enter_one(plan, state, of);
         }
         self.weather();
-        for intent in saved.unfinished {
-            self.interrupted(&intent);
+        for order in saved.unfinished {
+            self.interrupted(&order);
         }
     }
 
     /// Gives a command whose end nobody saw its verdict and its record; what follows for its pair is the judge's.
-    fn interrupted(&self, intent: &Intent) {
-        let known = self.pairs.get(&intent.pair).and_then(|known| known.plan.rung(intent.rung));
-        let host = known.map_or(intent.site.as_str(), |rung| rung.remedy.host());
-        self.ledger.audit(self.ledger.interrupted_record(intent, host, self.clock.now()));
-        let mut batch = Batch::new(intent.pair.clone(), self.clock.now());
-        batch.judged(intent.run, Verdict::Interrupted);
+    fn interrupted(&self, order: &Order) {
+        let known = self.pairs.get(&order.pair).and_then(|known| known.plan.rung(order.rung));
+        let host = known.map_or(order.site.as_str(), |rung| rung.remedy.host());
+        self.ledger.audit(self.ledger.interrupted_record(order, host, self.clock.now()));
+        let mut batch = Batch::new(order.pair.clone(), self.clock.now());
+        batch.judged(order.run, Verdict::Interrupted);
         self.ledger.record(batch);
     }
 

@@ -40,6 +40,10 @@ impl Remedy for Command {
         &self.lane
     }
 
+    fn text(&self) -> &str {
+        &self.shell
+    }
+
     fn warm(&self) {
         self.host.warm();
     }

@@ -52,6 +52,9 @@ pub trait Remedy: Send + Sync {
         self.host()
     }
 
+    /// What exactly is run, secrets and all: never shown, only compared. Equal texts by an equal login are the same run.
+    fn text(&self) -> &str;
+
     /// Gets ready in the background, because a check is about to say `down`. Returns at once.
     fn warm(&self) {}
 

@@ -23,7 +23,7 @@ use sqlx::{AnyPool, Connection};
 pub use error::{StoreError, in_one_line};
 pub use recorder::{Health, NotRecorded, Recorder, Writing};
 pub use retention::Pruned;
-pub use saved::{Intent, PendingNotice, Saved, Thread};
+pub use saved::{PendingNotice, Saved, Thread};
 use writer::Writer;
 
 pub use write::{Closing, Ended, Order, Write};

@@ -7,7 +7,7 @@ use sqlx::{AnyPool, FromRow};
 use uuid::Uuid;
 
 use super::apply::time;
-use super::{Store, StoreError};
+use super::{Order, Store, StoreError};
 use crate::domain::name::{PairName, SiteName};
 use crate::domain::notice::Notice;
 use crate::domain::remedy::{IncidentId, RunId};
@@ -18,7 +18,7 @@ pub struct Saved {
     /// The engine's own JSON of each pair, by name.
     pub states: Vec<(PairName, String)>,
     /// Runs that were intended and whose end is not known, oldest first.
-    pub unfinished: Vec<Intent>,
+    pub unfinished: Vec<Order>,
     /// Notices that still wait, in order of delivery.
     pub outbox: Vec<PendingNotice>,
     /// First messages of open incidents and of incidents with waiting notices.
@@ -29,27 +29,6 @@ pub struct Saved {
     pub settings: Vec<(String, String)>,
     /// Rows that could not be understood, one sentence each; they stay where they are.
     pub unreadable: Vec<String>,
-}
-
-/// A run whose end is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Intent {
-    /// The run.
-    pub run: RunId,
-    /// The incident it served.
-    pub incident: Option<IncidentId>,
-    /// Whose.
-    pub pair: PairName,
-    /// Where it was to run.
-    pub site: SiteName,
-    /// The command's text.
-    pub command: String,
-    /// Rung of the ladder, from 1.
-    pub rung: u32,
-    /// k of the incident, from 1.
-    pub attempt: u32,
-    /// When it was intended.
-    pub at: Timestamp,
 }
 
 /// A notice that waits for one channel.
@@ -90,7 +69,7 @@ impl Store {
             let read = pair.parse().map(|name| (name, state));
             keep(&mut saved.states, &mut saved.unreadable, "state", &pair, read);
         }
-        let rows: Vec<IntentRow> = self::rows(
+        let rows: Vec<OrderRow> = self::rows(
             pool,
             "SELECT id, incident, pair, site, command, rung, attempt, intended_at FROM runs \
              WHERE ended_at IS NULL AND refusal IS NULL AND verdict IS NULL ORDER BY intended_at, id",
@@ -153,7 +132,7 @@ fn keep<T, E: Display>(into: &mut Vec<T>, unreadable: &mut Vec<String>, what: &s
 }
 
 #[derive(FromRow)]
-struct IntentRow {
+struct OrderRow {
     id: String,
     incident: Option<String>,
     pair: String,
@@ -164,10 +143,10 @@ struct IntentRow {
     intended_at: i64,
 }
 
-impl IntentRow {
-    fn read(self) -> Result<Intent, String> {
+impl OrderRow {
+    fn read(self) -> Result<Order, String> {
         let id = |text: &str| Uuid::parse_str(text).map_err(|error| error.to_string());
-        Ok(Intent {
+        Ok(Order {
             run: RunId(id(&self.id)?),
             incident: self.incident.as_deref().map(id).transpose()?.map(IncidentId),
             pair: self.pair.parse().map_err(|error: crate::domain::name::BadName| error.to_string())?,

@@ -9,7 +9,7 @@ use monitor::domain::outage::State;
 use monitor::domain::remedy::RunId;
 use monitor::engine::Saved;
 use monitor::engine::handle::{PairState, Unmet};
-use monitor::store::Intent;
+use monitor::store::Order;
 use uuid::Uuid;
 
 use crate::support::engine::*;
@@ -257,7 +257,7 @@ async fn a_clock_set_back_by_a_day_neither_puts_off_the_next_check_nor_keeps_the
 #[tokio::test(start_paused = true)]
 async fn a_command_whose_end_nobody_saw_gets_its_record_and_its_verdict() {
     let world = World::new();
-    let intent = Intent {
+    let order = Order {
         run: RunId(Uuid::now_v7()),
         incident: None,
         pair: name("A"),
@@ -267,7 +267,7 @@ async fn a_command_whose_end_nobody_saw_gets_its_record_and_its_verdict() {
         attempt: 0,
         at: Timestamp::UNIX_EPOCH,
     };
-    let saved = Saved { states: HashMap::new(), runs: Vec::new(), unfinished: vec![intent] };
+    let saved = Saved { states: HashMap::new(), runs: Vec::new(), unfinished: vec![order] };
     let watch = world.watch_with(vec![world.plan(pair("A", vec![cure("fix", 1.0)]), up)], calm(), saved, clock());
     world.until(2.0).await;
     assert_eq!(world.count("A", "audit failed"), 1);

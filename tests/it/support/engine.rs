@@ -371,6 +371,10 @@ impl Remedy for Works {
         self.cure.lane
     }
 
+    fn text(&self) -> &str {
+        self.cure.command
+    }
+
     fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Done> {
         Box::pin(async move {
             let who = call.pair.server.to_string();
