@@ -205,3 +205,25 @@ async fn a_key_file_that_cannot_be_read_is_named() {
     troubles.agent.stop();
     assert!(troubles.down.hits().len() >= 2 && host.stamps().is_empty());
 }
+
+/// A password in a command is a bad idea that people have; nobody who reads what was done may learn it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configured_secret_in_a_command_is_in_nothing_that_is_written_or_told() {
+    const SECRET: &str = "correct-horse-battery";
+    let (api, down) = (BotApi::start().await, Target::start(false).await);
+    let mut agent = Agent::telling(&api);
+    agent.set(&[("MAPPINGS", "DC1:SRV1"), ("SRV1_URL", &down.url()), ("DC1_SSH_HOST", "127.0.0.1")]);
+    agent.set(&[("DC1_SSH_PORT", &free_port().to_string()), ("DC1_SSH_USERNAME", "root"), ("DC1_SSH_PASSWORD", SECRET)]);
+    agent.set(&[("COMMAND", &format!("reset --password {SECRET}"))]);
+    agent.start();
+    let record = agent.record("DC1-SRV1", 1).await;
+    assert_eq!(record["command"], "reset --password ***");
+    let message = api.message(1).await;
+    assert!(message.plain.contains("reset --password ***"), "{}", message.plain);
+    agent.stop();
+    for name in ["monitor.log", "audit.jsonl", "monitor.db"] {
+        let bytes = std::fs::read(agent.path(name)).unwrap();
+        assert!(!bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "{name} holds the secret");
+    }
+    assert!(agent.lines().iter().all(|line| !line.contains(SECRET)));
+}
