@@ -73,6 +73,8 @@ pub fn run(source: Source) -> u8 {
     match outcome {
         Ok(()) => FINE,
         Err(error) => {
+            // In the log too: under nohup nobody reads the standard error.
+            tracing::error!("monitor stopped: {error:#}");
             complain(&format!("monitor stopped: {error:#}"));
             FAILED
         }

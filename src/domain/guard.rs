@@ -91,12 +91,6 @@ impl Guard {
         self.down.remove(pair);
     }
 
-    /// Forgets a pair that is watched no more.
-    pub fn forget(&mut self, pair: &PairName) {
-        self.down.remove(pair);
-        self.runs.remove(pair);
-    }
-
     /// Runs of `pair` that still count against its budget.
     pub fn spent(&mut self, pair: &PairName, now: Timestamp) -> u32 {
         let window = self.rules.budget.window;
@@ -116,11 +110,10 @@ impl Guard {
 
     /// True while too many pairs are down together.
     pub fn storm(&mut self, now: Timestamp, watched: usize) -> bool {
-        let over = |count: usize| count >= STORM_MIN && share(count, watched) > self.rules.storm_share;
         let recent = self.down.values().filter(|at| age(**at, now) <= self.rules.storm_window).count();
         // Once it has begun, a storm lasts while too many of them stay down: the first re-check must not run what the
         // first check held back.
-        self.storm = over(recent) || (self.storm && over(self.down.len()));
+        self.storm = self.is_storm(recent, watched) || (self.storm && self.is_storm(self.down.len(), watched));
         self.storm
     }
 
@@ -142,6 +135,24 @@ impl Guard {
             return Err(Refusal::DryRun);
         }
         Ok(Permit(()))
+    }
+
+    /// Decides whether what was permitted before may still run, after it had to wait for its turn.
+    pub fn still(&mut self, now: Timestamp, watched: usize) -> Result<(), Refusal> {
+        if self.storm(now, watched) {
+            return Err(Refusal::Storm { down: self.down.len(), of: watched });
+        }
+        if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(()) }
+    }
+
+    /// Takes up a storm after a restart: when too many are down, what was held back is not run now, since nobody remembers
+    /// why it was.
+    pub fn resumed(&mut self, watched: usize) {
+        self.storm = self.is_storm(self.down.len(), watched);
+    }
+
+    fn is_storm(&self, count: usize, watched: usize) -> bool {
+        count >= STORM_MIN && share(count, watched) > self.rules.storm_share
     }
 
     /// Permits a person's own order: the budget and the storm limit are against our own zeal, not against theirs.

@@ -29,18 +29,16 @@ pub struct Rules {
 pub struct Judge {
     rules: Rules,
     state: State,
-    /// True from a restart or a gap in time to the first check that could look.
+    /// True from a restart or a gap in time to the first check that counts: until the promised moment it is only looked.
     resumed: bool,
     /// True when that gap was a restart.
     off: bool,
-    /// How the command ended that is being verified.
-    verifying: Option<(RunId, Verdict)>,
 }
 
 impl Judge {
     /// Starts with a state: [`State::Fresh`], or what was saved.
     pub fn new(rules: Rules, state: State) -> Self {
-        Self { rules, state, resumed: false, off: false, verifying: None }
+        Self { rules, state, resumed: false, off: false }
     }
 
     /// Where the pair stands.
@@ -75,7 +73,7 @@ impl Judge {
             Seen::Permitted(ordered) => {
                 let delay = self.rules.backoff.delay(self.failures());
                 if let State::Down(outage) = &mut self.state {
-                    outage.due = later(now, delay);
+                    outage.due = later(now, delay.max(ordered.ends_within));
                     outage.ordered = Some(ordered);
                 }
                 Vec::new()
@@ -87,7 +85,7 @@ impl Judge {
                 self.deed(now, Deed::Refused { command, refusal })
             }
             Seen::Ran(run) => self.ran(now, run),
-            Seen::Verified { up_after, command } => self.verified(now, up_after, command),
+            Seen::Verified { run, up_after, command } => self.verified(now, run, up_after, command),
             Seen::Resumed => self.resume(now),
         }
     }
@@ -110,6 +108,15 @@ impl Judge {
         until(now, outage.due).min(self.rules.backoff.delay(outage.failures))
     }
 
+    /// Keeps the promised moment from lying further away than it can have been promised: the clock may have been set back.
+    fn bound(&mut self, now: Timestamp) {
+        let delay = self.rules.backoff.delay(self.failures());
+        if let State::Down(outage) = &mut self.state {
+            let busy = outage.last.as_ref().map_or(Duration::ZERO, |last| last.ends_within);
+            outage.due = outage.due.min(later(now, delay.max(busy)));
+        }
+    }
+
     fn up(&mut self, now: Timestamp) -> Vec<Effect> {
         self.resumed = false;
         let while_off = std::mem::take(&mut self.off);
@@ -122,14 +129,19 @@ impl Judge {
             State::Down(outage) => {
                 let late = |last: &Ordered| Healer::Late { command: last.command.clone() };
                 let by = outage.last.as_ref().map_or(Healer::Itself, late);
-                self.recovered(now, &outage, by, while_off)
+                self.recovered(now, &outage, by, None, while_off)
             }
         }
     }
 
-    fn recovered(&mut self, now: Timestamp, outage: &Outage, by: Healer, while_off: bool) -> Vec<Effect> {
-        self.verifying = None;
-        let healed = matches!(by, Healer::Command { .. });
+    fn recovered(
+        &mut self,
+        now: Timestamp,
+        outage: &Outage,
+        by: Healer,
+        healed_by: Option<RunId>,
+        while_off: bool,
+    ) -> Vec<Effect> {
         let news = News::Recovered(Recovered {
             failures: outage.failures,
             next: self.rules.backoff.interval(),
@@ -138,22 +150,24 @@ impl Judge {
             while_off,
         });
         vec![
-            Effect::Closed { incident: outage.incident, healed },
+            Effect::Closed { incident: outage.incident, healed_by },
             Effect::Tell { incident: outage.incident, news },
             Effect::Next(Next::In(self.rules.backoff.interval())),
         ]
     }
 
     fn down(&mut self, now: Timestamp, fault: Fault, phases: Phases, incident: IncidentId) -> Vec<Effect> {
-        let resumed = std::mem::take(&mut self.resumed);
         self.off = false;
-        let mut effects = Vec::new();
         if let State::Down(outage) = &self.state
-            && resumed
+            && self.resumed
             && now < outage.due
         {
-            return vec![Effect::Next(Next::In(self.rest(now, outage)))];
+            let next = self.rest(now, outage);
+            self.bound(now);
+            return vec![Effect::Next(Next::In(next))];
         }
+        self.resumed = false;
+        let mut effects = Vec::new();
         match &mut self.state {
             State::Down(outage) => {
                 outage.failures = outage.failures.saturating_add(1);
@@ -187,10 +201,7 @@ impl Judge {
         let Some(ordered) = outage.ordered.take() else { return Vec::new() };
         let verdict = run.verdict_unless_up();
         let started = run.started;
-        let mut effects = vec![Effect::Judged { run: ordered.run, verdict: verdict.clone() }];
-        if started {
-            self.verifying = Some((ordered.run, verdict));
-        }
+        let mut effects = vec![Effect::Judged { run: ordered.run, verdict }];
         let command = ordered.command.clone();
         if started {
             outage.last = Some(ordered);
@@ -202,14 +213,13 @@ impl Judge {
         effects
     }
 
-    fn verified(&mut self, now: Timestamp, up_after: Option<Duration>, command: String) -> Vec<Effect> {
-        let verifying = self.verifying.take();
+    fn verified(&mut self, now: Timestamp, run: RunId, up_after: Option<Duration>, command: String) -> Vec<Effect> {
         let Some(after) = up_after else { return Vec::new() };
         match std::mem::replace(&mut self.state, State::Up { since: now }) {
             State::Down(outage) => {
-                let mut effects: Vec<Effect> =
-                    verifying.map(|(run, _)| Effect::Judged { run, verdict: Verdict::Healed }).into_iter().collect();
-                effects.extend(self.recovered(now, &outage, Healer::Command { command, after }, false));
+                let mut effects = vec![Effect::Judged { run, verdict: Verdict::Healed }];
+                let by = Healer::Command { command, after };
+                effects.extend(self.recovered(now, &outage, by, Some(run), false));
                 effects
             }
             other @ (State::Fresh | State::Up { .. }) => {
@@ -223,24 +233,26 @@ impl Judge {
         (self.resumed, self.off) = (true, true);
         let State::Down(outage) = &mut self.state else { return Vec::new() };
         let Some(ordered) = outage.ordered.take() else { return Vec::new() };
-        let due = outage.due;
         let mut effects = vec![Effect::Judged { run: ordered.run, verdict: Verdict::Interrupted }];
         let command = ordered.command.clone();
         outage.last = Some(ordered);
-        effects.extend(self.deed(now, Deed::Interrupted { command }));
-        // The pace that was promised before the interruption stands, and the first look comes from the caller.
-        if let State::Down(outage) = &mut self.state {
-            outage.due = due.max(now);
-        }
+        self.bound(now);
+        // The pace that was promised before the interruption stands.
+        let rest = self.outage().map_or(Duration::ZERO, |outage| until(now, outage.due));
+        effects.extend(self.deed_in(now, Deed::Interrupted { command }, rest));
         effects.retain(|effect| !matches!(effect, Effect::Next(_)));
         effects
     }
 
     /// Ends a `down` check: what was done is told, and the next check is set.
     fn deed(&mut self, now: Timestamp, deed: Deed) -> Vec<Effect> {
+        let next = self.rules.backoff.delay(self.failures());
+        self.deed_in(now, deed, next)
+    }
+
+    fn deed_in(&mut self, now: Timestamp, deed: Deed, next: Duration) -> Vec<Effect> {
         let Rules { backoff, attempts, .. } = self.rules;
         let State::Down(outage) = &mut self.state else { return Vec::new() };
-        let next = backoff.delay(outage.failures);
         outage.due = later(now, next);
         let news = News::Failed(Failed {
             failures: outage.failures,

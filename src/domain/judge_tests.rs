@@ -22,7 +22,12 @@ fn down() -> Seen {
 }
 
 fn permitted() -> Seen {
-    Seen::Permitted(Ordered { run: RunId(Uuid::from_u128(9)), rung: 1, command: "fix".into() })
+    Seen::Permitted(Ordered {
+        run: RunId(Uuid::from_u128(9)),
+        rung: 1,
+        command: "fix".into(),
+        ends_within: Duration::ZERO,
+    })
 }
 
 fn ran(status: RunStatus) -> Seen {
@@ -39,7 +44,8 @@ fn ran(status: RunStatus) -> Seen {
 }
 
 fn verified(up_after: Option<u64>) -> Seen {
-    Seen::Verified { up_after: up_after.map(Duration::from_secs), command: "fix".into() }
+    let run = RunId(Uuid::from_u128(9));
+    Seen::Verified { run, up_after: up_after.map(Duration::from_secs), command: "fix".into() }
 }
 
 fn refused() -> Seen {
@@ -50,7 +56,7 @@ fn refused() -> Seen {
 fn words(effects: &[Effect]) -> Vec<String> {
     let word = |effect: &Effect| match effect {
         Effect::Opened => "open".into(),
-        Effect::Closed { healed, .. } => if *healed { "close healed" } else { "close" }.into(),
+        Effect::Closed { healed_by, .. } => if healed_by.is_some() { "close healed" } else { "close" }.into(),
         Effect::Ask { attempt, rung } => format!("ask #{attempt} rung {rung}"),
         Effect::Judged { verdict, .. } => format!("judged {}", verdict.as_str()),
         Effect::Tell { news: News::Failed(f), .. } => {
@@ -185,13 +191,25 @@ fn after_an_interruption_it_tells_once_looks_and_waits_for_the_promised_moment()
     let saved = serde_json::to_string(judge.state()).unwrap();
 
     let mut judge = Judge::new(rules(1), serde_json::from_str(&saved).unwrap());
-    assert_eq!(words(&judge.step(at(3), Seen::Resumed)), ["judged interrupted", "tell down #1 next 30"]);
+    assert_eq!(words(&judge.step(at(3), Seen::Resumed)), ["judged interrupted", "tell down #1 next 27"]);
     assert_eq!(words(&judge.step(at(4), down())), ["in 26"], "the first look runs nothing");
     assert_eq!(words(&judge.step(at(30), down())), ["ask #2 rung 1"]);
 
     let mut again = Judge::new(rules(1), serde_json::from_str(&saved).unwrap());
     again.step(at(3), Seen::Resumed);
     assert_eq!(words(&again.step(at(4), Seen::Up)), ["close", "tell up #1 while off", "in 30"]);
+}
+
+#[test]
+fn a_command_that_may_still_run_is_waited_for_after_a_restart() {
+    let mut judge = Judge::new(rules(1), State::Fresh);
+    judge.step(at(0), down());
+    let Seen::Permitted(ordered) = permitted() else { unreachable!() };
+    judge.step(at(0), Seen::Permitted(Ordered { ends_within: Duration::from_secs(100), ..ordered }));
+    let mut judge = Judge::new(rules(1), judge.state().clone());
+    assert_eq!(words(&judge.step(at(3), Seen::Resumed)), ["judged interrupted", "tell down #1 next 97"]);
+    assert_eq!(words(&judge.step(at(35), down())), ["in 30"], "looked at in the pair's own pace");
+    assert_eq!(words(&judge.step(at(100), down())), ["ask #2 rung 1"]);
 }
 
 #[test]

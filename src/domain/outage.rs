@@ -1,5 +1,7 @@
 //! Where a pair stands: never looked at, up, or in an open incident. It is saved as it is.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -51,4 +53,8 @@ pub struct Ordered {
     pub rung: u32,
     /// The command's text.
     pub command: String,
+    /// From the order to the moment at which it has ended, whatever becomes of us: a restarted agent runs nothing for the
+    /// pair before.
+    #[serde(rename = "ends_within_ms", with = "super::millis")]
+    pub ends_within: Duration,
 }

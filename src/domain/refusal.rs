@@ -31,10 +31,12 @@ pub enum Refusal {
     NotRecorded,
     /// The agent is stopping.
     Stopping,
-    /// The command waited for its host's turn, and meanwhile the pair came back.
+    /// The pair came back before the command was sent.
     UpAgain,
     /// The command waited for its host's turn, and meanwhile the pair was taken out of the configuration.
     Retired,
+    /// The configuration changed while the command waited for its turn.
+    Changed,
 }
 
 impl Refusal {
@@ -49,6 +51,7 @@ impl Refusal {
             Self::Stopping => "stopping",
             Self::UpAgain => "up_again",
             Self::Retired => "retired",
+            Self::Changed => "changed",
         }
     }
 }

@@ -99,8 +99,9 @@ impl Run {
     pub fn verdict_unless_up(&self) -> Verdict {
         match self.status {
             RunStatus::Executed => Verdict::RanButDown,
-            RunStatus::Failed => Verdict::Failed,
-            RunStatus::Timeout
+            RunStatus::Failed if self.started => Verdict::Failed,
+            RunStatus::Failed
+            | RunStatus::Timeout
             | RunStatus::Unreachable
             | RunStatus::AuthFailed
             | RunStatus::HostKeyMismatch

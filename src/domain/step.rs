@@ -37,6 +37,8 @@ pub enum Seen {
     Ran(Run),
     /// The verify window after a command ended, or a probe inside it saw the target up.
     Verified {
+        /// The run whose window it is.
+        run: RunId,
         /// From the end of the command to the probe that saw it up; `None` when none did.
         up_after: Option<Duration>,
         /// The command's text.
@@ -56,8 +58,8 @@ pub enum Effect {
     Closed {
         /// The incident.
         incident: IncidentId,
-        /// True when a command is credited.
-        healed: bool,
+        /// The run that is credited; absent when none is.
+        healed_by: Option<RunId>,
     },
     /// A remedy is wanted; the guard is to be asked.
     Ask {

@@ -1,6 +1,7 @@
 //! The decisions: what was seen goes to the judge, what follows is carried out in order.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -24,6 +25,10 @@ pub(super) struct Permitted {
     pub call: Call,
     pub rung: Rung,
 }
+
+/// Time a host usually needs at most to be ready for a command and to kill one that would not end. A host that is slower to
+/// let us in than this, at the moment in which we die, may still be at work when its pair is treated again.
+const READY_WITHIN: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Takes the end of a check; `None` when it panicked.
@@ -66,7 +71,6 @@ impl Engine {
     pub(super) fn follow(&mut self, pair: &PairName, seen: Seen, batch: &mut Batch) -> Option<Permitted> {
         let now = self.clock.now();
         let known = self.pairs.get_mut(pair)?;
-        let credited = known.judge.outage().and_then(|outage| outage.last.as_ref()).map(|last| last.run);
         let mut effects: VecDeque<Effect> = known.judge.step(now, seen).into();
         let mut permitted = None;
         let mut moved = false;
@@ -80,10 +84,10 @@ impl Engine {
                         batch.opened(outage);
                     }
                 }
-                Effect::Closed { incident, healed } => {
+                Effect::Closed { incident, healed_by } => {
                     self.guard.rose(pair);
                     self.weather();
-                    batch.closed(incident, credited.filter(|_| healed));
+                    batch.closed(incident, healed_by);
                 }
                 Effect::Ask { attempt, rung } => match self.ask(pair, attempt, rung, batch) {
                     Ok((ordered, wanted)) => {
@@ -144,7 +148,8 @@ impl Engine {
                 (known.doing, known.run) = (Doing::Healing, Some(run));
                 self.guard.started(pair, now);
                 batch.intended(&call, &wanted);
-                let ordered = Ordered { run, rung, command: wanted.command.to_string() };
+                let ends_within = wanted.limit + READY_WITHIN;
+                let ordered = Ordered { run, rung, command: wanted.command.to_string(), ends_within };
                 Ok((ordered, Permitted { call, rung: wanted }))
             }
             Err(refusal) => {

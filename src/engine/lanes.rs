@@ -44,10 +44,30 @@ pub enum Turn {
     Waits,
 }
 
+/// True when one run serves both: the same text by the same login. A text that asks for whom it runs is no such text.
+pub fn is_same(one: &Rung, other: &Rung) -> bool {
+    is_same_text(one, other) && !one.remedy.text().contains("MONITOR_")
+}
+
+/// True when both would do the same on the host, whoever asks.
+fn is_same_text(one: &Rung, other: &Rung) -> bool {
+    one.remedy.text() == other.remedy.text() && one.login == other.login
+}
+
 /// All lanes. A host that runs nothing has none.
 #[derive(Default)]
 pub struct Lanes {
     lanes: HashMap<String, Lane>,
+    /// Commands that ended and whose effect is still being looked for.
+    settling: Vec<Settling>,
+}
+
+/// A command whose verify windows are open. Who wants the same one meanwhile waits: what it did may only be starting.
+struct Settling {
+    host: String,
+    rung: Rung,
+    windows: usize,
+    parked: Vec<Member>,
 }
 
 struct Lane {
@@ -58,6 +78,11 @@ struct Lane {
 impl Lanes {
     /// Asks for a run on `host`.
     pub fn request(&mut self, host: &str, member: Member) -> Turn {
+        let settling = |done: &&mut Settling| done.host == host && is_same_text(&done.rung, &member.rung);
+        if let Some(done) = self.settling.iter_mut().find(settling) {
+            done.parked.push(member);
+            return Turn::Waits;
+        }
         let Some(lane) = self.lanes.get_mut(host) else {
             let lane = Lane { running: Job::new(member), waiting: VecDeque::new() };
             self.lanes.insert(host.to_owned(), lane);
@@ -66,7 +91,7 @@ impl Lanes {
         let mut jobs = std::iter::once(&mut lane.running).chain(lane.waiting.iter_mut());
         // The same text under another login is another deed, and may be refused where this one is not.
         let wanted = &member.rung;
-        let same = |job: &&mut Job| job.rung.remedy.text() == wanted.remedy.text() && job.rung.login == wanted.login;
+        let same = |job: &&mut Job| is_same(&job.rung, wanted);
         if let Some(same) = jobs.find(same) {
             same.members.push(member);
             return Turn::Shared;
@@ -95,9 +120,51 @@ impl Lanes {
         self.lanes.remove(host).map(|lane| lane.running.members).unwrap_or_default()
     }
 
+    /// Says that a verify window of this command was opened on `host`.
+    pub fn window_opened(&mut self, host: &str, rung: &Rung) {
+        match self.settling_of(host, rung) {
+            Some(done) => done.windows += 1,
+            None => self.settling.push(Settling {
+                host: host.to_owned(),
+                rung: rung.clone(),
+                windows: 1,
+                parked: Vec::new(),
+            }),
+        }
+    }
+
+    /// Says that one was closed. With the last one, those who waited for it get in line; true when the host is idle and
+    /// it is their turn.
+    pub fn window_closed(&mut self, host: &str, rung: &Rung) -> bool {
+        let Some(done) = self.settling_of(host, rung) else { return false };
+        done.windows -= 1;
+        if done.windows > 0 {
+            return false;
+        }
+        let mut parked = Vec::new();
+        self.settling.retain_mut(|done| {
+            let over = done.windows == 0;
+            if over {
+                parked.append(&mut done.parked);
+            }
+            !over
+        });
+        let mut idle = false;
+        for member in parked {
+            idle |= self.request(host, member) == Turn::Now;
+        }
+        idle
+    }
+
+    fn settling_of(&mut self, host: &str, rung: &Rung) -> Option<&mut Settling> {
+        self.settling.iter_mut().find(|done| done.host == host && is_same_text(&done.rung, rung))
+    }
+
     /// Gives up what only waits; for the stop.
     pub fn drop_waiting(&mut self) -> Vec<Member> {
-        self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..)).flat_map(|job| job.members).collect()
+        let parked = self.settling.drain(..).flat_map(|done| done.parked);
+        let waiting = self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..)).flat_map(|job| job.members);
+        parked.chain(waiting).collect()
     }
 
     /// True when nothing runs anywhere.

@@ -69,17 +69,12 @@ impl Ledger {
         self.hand_over(notices);
     }
 
-    /// Records a batch and waits until it is on disk.
-    pub fn recorded(&self, batch: Batch, within: Duration) -> BoxFuture<'static, bool> {
-        let (writes, notices) = self.split(batch);
-        let done = self.journal.recorded(writes, within);
-        self.hand_over(notices);
+    /// Records batches and waits until they are on disk, all or none.
+    pub fn recorded(&self, batches: Vec<Batch>, within: Duration) -> BoxFuture<'static, bool> {
+        let (writes, notices): (Vec<_>, Vec<_>) = batches.into_iter().map(|batch| self.split(batch)).unzip();
+        let done = self.journal.recorded(writes.into_iter().flatten().collect(), within);
+        self.hand_over(notices.into_iter().flatten().collect());
         done
-    }
-
-    /// Waits until everything so far is on disk.
-    pub fn settled(&self, within: Duration) -> BoxFuture<'static, bool> {
-        self.journal.recorded(Vec::new(), within)
     }
 
     /// Writes `COMMAND_EXECUTED` to the log and to the audit.
@@ -94,9 +89,10 @@ impl Ledger {
     /// Masks configured secrets in everything that will be written or told of a run.
     pub fn masked(&self, mut done: Done) -> Done {
         let mask = |text: &mut String| *text = (self.mask)(text);
-        mask(&mut done.run.excerpt);
         mask(&mut done.run.error);
         mask(&mut done.output.text);
+        // Cut after masking: half a secret would not be recognised.
+        done.run.excerpt = crate::remedy::excerpt(&done.output.text);
         done
     }
 

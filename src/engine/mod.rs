@@ -181,13 +181,15 @@ impl Engine {
             tokio::select! {
                 () = stop.cancelled() => break,
                 (pair, due) = self.timetable.next() => self.start_check(&pair, due),
-                Some(report) = self.rounds.join_next() => self.take_joined(report),
+                Some(report) = self.rounds.join_next() => {
+                    // After a suspend this may come before the next tick, and must not be believed.
+                    self.compare(&mut jumps);
+                    self.take_joined(report);
+                }
                 Some(order) = self.orders.recv() => self.obey(order),
                 _ = tick.tick() => {
                     self.pulse.send_modify(|beat| *beat = beat.wrapping_add(1));
-                    if let Some(gap) = jumps.check(&self.clock) {
-                        self.after_gap(gap);
-                    }
+                    self.compare(&mut jumps);
                 }
             }
         }
@@ -224,6 +226,13 @@ impl Engine {
             Report::Ran { host, done, ended } => self.ran(&host, done.map(|done| *done), ended),
             Report::Verified { call, rung, up_after, by_hand } => self.verified(&call, &rung, up_after, by_hand),
             Report::Answered => {}
+        }
+    }
+
+    /// Compares wall clock and monotonic clock.
+    fn compare(&mut self, jumps: &mut JumpDetector) {
+        if let Some(gap) = jumps.check(&self.clock) {
+            self.after_gap(gap);
         }
     }
 

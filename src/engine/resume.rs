@@ -43,7 +43,17 @@ impl Engine {
             let state = saved.states.remove(&plan.pair);
             self.enter_one(plan, state, of);
         }
+        self.guard.resumed(of);
         self.weather();
+        for (pair, state) in saved.states {
+            // It was taken out of the configuration while we were off.
+            let mut batch = Batch::new(pair, now);
+            batch.retired(match &state {
+                State::Down(outage) => Some(outage),
+                State::Fresh | State::Up { .. } => None,
+            });
+            self.ledger.record(batch);
+        }
         for order in saved.unfinished {
             self.interrupted(&order);
         }
@@ -85,7 +95,8 @@ impl Engine {
         let gone: Vec<PairName> = self.pairs.keys().filter(|pair| !wanted.contains_key(*pair)).cloned().collect();
         for pair in &gone {
             self.timetable.leave(pair);
-            self.guard.forget(pair);
+            // Its runs still count, should it come back within their window.
+            self.guard.rose(pair);
             if let Some(left) = self.pairs.remove(pair) {
                 let mut batch = Batch::new(pair.clone(), self.clock.now());
                 batch.retired(left.judge.outage());
@@ -103,7 +114,13 @@ impl Engine {
                 } else {
                     self.timetable.enter(&pair, plan.backoff.interval(), of);
                 }
+                let moved = known.plan.url() != plan.url();
                 known.plan = plan;
+                if moved && known.doing == Doing::Verifying {
+                    // What would be seen up in this window is another target.
+                    (known.doing, known.run) = (Doing::Waiting, None);
+                    self.timetable.at_once(&pair);
+                }
                 // What is being looked at may be another target by now.
                 known.stale = known.doing == Doing::Checking;
             } else {

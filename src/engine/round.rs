@@ -101,23 +101,67 @@ pub async fn look(waited: Vec<(RunId, Arc<Plan>)>, gate: Arc<Semaphore>) -> Hash
     futures_util::future::join_all(looks).await.into_iter().flatten().collect()
 }
 
-/// Runs a rung once the intent is on disk, unless `halt` came first. A remedy that panics may have had an effect.
+/// What became of an order.
+pub enum Healed {
+    /// It was handed over, or its host could not be reached.
+    Ran(Box<Done>),
+    /// It was not sent.
+    Refused(Refusal),
+    /// It was not sent, because those who wanted it are up again: these runs.
+    Up(HashSet<RunId>),
+}
+
+/// Getting ready longer than this, the world may have changed since the verdict.
+const LONG: Duration = Duration::from_secs(2);
+
+/// What is asked when the host is ready for the command, and before it is sent.
+pub struct LastLook {
+    /// The stop.
+    pub halt: CancellationToken,
+    /// The limit on attempts under way.
+    pub gate: Arc<Semaphore>,
+    /// Who wants the run, where they may be up again; empty for a person's order.
+    pub looks: Vec<(RunId, Arc<Plan>)>,
+}
+
+impl LastLook {
+    /// Gives the reason not to send the command that was ordered at `since`.
+    async fn objection(self, since: Instant) -> Option<Healed> {
+        let wanted = self.looks.len();
+        if !self.halt.is_cancelled() && wanted > 0 && since.elapsed() > LONG {
+            let up = look(self.looks, self.gate).await;
+            if up.len() == wanted {
+                return Some(Healed::Up(up));
+            }
+        }
+        self.halt.is_cancelled().then_some(Healed::Refused(Refusal::Stopping))
+    }
+}
+
+/// Runs a rung once the intent is on disk, unless something speaks against it by the time the host is ready. A remedy that
+/// panics may have had an effect.
 pub async fn heal(
     intent: impl Future<Output = bool>,
     rung: &Rung,
     call: &Call,
     narrator: &Narrator,
-    halt: &CancellationToken,
-) -> Result<Done, Refusal> {
+    last_look: LastLook,
+) -> Healed {
     if !intent.await {
-        return Err(Refusal::NotRecorded);
+        return Healed::Refused(Refusal::NotRecorded);
     }
-    if halt.is_cancelled() {
-        return Err(Refusal::Stopping);
+    if last_look.halt.is_cancelled() {
+        return Healed::Refused(Refusal::Stopping);
     }
     narrator.command_starts(call, &rung.command);
     let since = Instant::now();
-    Ok(caught(&call.pair, rung.remedy.run(call)).await.unwrap_or_else(|| broken(since.elapsed())))
+    let mut objection = None;
+    let ready = async {
+        objection = last_look.objection(since).await;
+        objection.is_none()
+    };
+    let done = caught(&call.pair, rung.remedy.run(call, Box::pin(ready))).await;
+    objection.unwrap_or_else(|| Healed::Ran(Box::new(done.unwrap_or_else(|| broken(since.elapsed())))))
 }
 
 fn broken(duration: Duration) -> Done {

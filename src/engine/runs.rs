@@ -1,6 +1,7 @@
 //! Runs: a permitted command gets its host's turn, runs, and is verified.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,7 +15,7 @@ use crate::remedy::{Call, Done};
 use super::handle::HealReport;
 use super::lanes::{Member, Turn};
 use super::ledger::Batch;
-use super::plan::Rung;
+use super::plan::{Plan, Rung};
 use super::{ByHand, Doing, Engine, Pair, Report, round};
 
 /// How long the intent may take to reach the disk; after that nothing is run.
@@ -27,7 +28,7 @@ impl Engine {
         let (pair, command) = (member.call.pair.clone(), member.rung.command.clone());
         match self.lanes.request(&host, member) {
             Turn::Now => {
-                let intent = self.ledger.recorded(batch, INTENT_WITHIN);
+                let intent = self.ledger.recorded(vec![batch], INTENT_WITHIN);
                 self.start(host, intent);
             }
             turn @ (Turn::Shared | Turn::Waits) => {
@@ -39,12 +40,28 @@ impl Engine {
 
     /// Starts what is first on a host's lane, once its intent is on disk.
     fn start(&mut self, host: String, intent: impl Future<Output = bool> + Send + 'static) {
-        let Some(Member { call, rung, .. }) = self.lanes.running(&host).and_then(<[Member]>::first) else { return };
-        let (call, rung, narrator, halt) = (call.clone(), rung.clone(), self.narrator.clone(), self.halt.clone());
+        let members = self.lanes.running(&host).unwrap_or_default();
+        let Some(Member { call, rung, .. }) = members.first() else { return };
+        // A person's order is carried out whatever the pair looks like.
+        let looks =
+            if members.iter().any(|member| member.reply.is_some()) { Vec::new() } else { self.plans_of(members) };
+        let (call, rung, narrator) = (call.clone(), rung.clone(), self.narrator.clone());
+        let last_look = round::LastLook { halt: self.halt.clone(), gate: self.gate.clone(), looks };
         self.rounds.spawn(async move {
-            let done = round::heal(intent, &rung, &call, &narrator, &halt).await.map(Box::new);
-            Report::Ran { host, done, ended: Instant::now() }
+            match round::heal(intent, &rung, &call, &narrator, last_look).await {
+                round::Healed::Ran(done) => Report::Ran { host, done: Ok(done), ended: Instant::now() },
+                round::Healed::Refused(refusal) => Report::Ran { host, done: Err(refusal), ended: Instant::now() },
+                round::Healed::Up(up) => Report::Looked { host, up },
+            }
         });
+    }
+
+    /// The runs of those that no person ordered, with what is looked at.
+    fn plans_of(&self, members: &[Member]) -> Vec<(RunId, Arc<Plan>)> {
+        let ordered = members.iter().filter(|member| member.reply.is_none());
+        ordered
+            .filter_map(|member| self.pairs.get(&member.call.pair).map(|known| (member.call.run, known.plan.clone())))
+            .collect()
     }
 
     /// Gives a host to the command that waited for it. Who waited may need it no more, so each pair is looked at first.
@@ -54,17 +71,24 @@ impl Engine {
             for member in self.lanes.part(host, |member| member.reply.is_none() && !awaits(pairs, &member.call)) {
                 self.unmet(member, &Refusal::Retired);
             }
+            // A reload may have given the pair another command, or another host.
+            let pairs = &self.pairs;
+            for member in self.lanes.part(host, |member| !is_planned(pairs, member)) {
+                self.unmet(member, &Refusal::Changed);
+            }
+            if let Err(refusal) = self.guard.still(self.clock.now(), self.pairs.len()) {
+                let by_hand = self.guard.by_hand().is_ok();
+                for member in self.lanes.part(host, |member| member.reply.is_none() || !by_hand) {
+                    self.unmet(member, &refusal);
+                }
+            }
             if self.lanes.running(host).is_some_and(|members| !members.is_empty()) {
                 break;
             }
             self.lanes.finish(host);
         }
         let members = self.lanes.running(host).unwrap_or_default();
-        // A person's order is carried out whatever the pair looks like.
-        let ordered = members.iter().filter(|member| member.reply.is_none());
-        let waited: Vec<_> = ordered
-            .filter_map(|member| self.pairs.get(&member.call.pair).map(|known| (member.call.run, known.plan.clone())))
-            .collect();
+        let waited = self.plans_of(members);
         let Some(first) = members.first().map(|member| member.call.pair.clone()) else { return };
         let (look, host) = (round::look(waited, self.gate.clone()), host.to_owned());
         self.rounds.spawn(async move {
@@ -85,8 +109,16 @@ impl Engine {
             self.lanes.finish(host);
             return self.next_turn(host);
         }
-        // Its intent was handed over long ago; wait until it is on disk.
-        let intent = self.ledger.settled(INTENT_WITHIN);
+        // Its intent was handed over long ago, and may have been lost to a full disk: it is handed over again.
+        let intents = self.lanes.running(host).unwrap_or_default().iter().map(|member| {
+            let mut batch = Batch::new(member.call.pair.clone(), self.clock.now());
+            batch.intended(&member.call, &member.rung);
+            if let Some(known) = self.pairs.get(&member.call.pair) {
+                batch.state(known.judge.state());
+            }
+            batch
+        });
+        let intent = self.ledger.recorded(intents.collect(), INTENT_WITHIN);
         self.start(host.to_owned(), intent);
     }
 
@@ -119,8 +151,11 @@ impl Engine {
         if reply.is_none() && self.is_judged_by(&call) {
             self.follow(&call.pair, Seen::Ran(done.run.clone()), &mut batch);
         } else {
-            // By hand, or the incident ended or the pair was taken out while it ran.
-            batch.judged(call.run, still_down.clone());
+            // By hand, or the incident ended or the pair was taken out while it ran. Where nothing was down, a command that
+            // succeeded has no verdict: there was nothing to heal.
+            if call.incident.is_some() || still_down != Verdict::RanButDown {
+                batch.judged(call.run, still_down.clone());
+            }
         }
         self.ledger.record(batch);
         let by_hand = reply.map(|reply| ByHand {
@@ -149,12 +184,13 @@ impl Engine {
 
     fn open_window(&mut self, call: Call, rung: Rung, since: Instant, by_hand: Option<ByHand>) {
         let Some(known) = self.pairs.get_mut(&call.pair) else { return answer(by_hand, None) };
-        if by_hand.is_none() {
-            if known.run != Some(call.run) {
-                return;
-            }
+        if by_hand.is_none() && known.run != Some(call.run) {
+            return;
+        }
+        if known.run == Some(call.run) {
             known.doing = Doing::Verifying;
         }
+        self.lanes.window_opened(rung.remedy.lane(), &rung);
         let window = round::verify(known.plan.clone(), rung.verify, since, self.gate.clone());
         self.rounds.spawn(async move {
             let up_after = round::caught(&call.pair, window).await.flatten();
@@ -165,21 +201,27 @@ impl Engine {
     /// Takes the end of a verify window.
     pub(super) fn verified(&mut self, call: &Call, rung: &Rung, up_after: Option<Duration>, by_hand: Option<ByHand>) {
         let pair = &call.pair;
+        let host = rung.remedy.lane();
+        let next = self.lanes.window_closed(host, rung);
         if by_hand.is_none() && !awaits(&self.pairs, call) {
+            if next {
+                self.next_turn(host);
+            }
             return;
         }
         self.narrator.verified(pair, up_after, rung.verify.window);
         let mut batch = Batch::new(pair.clone(), self.clock.now());
-        if by_hand.is_some() && up_after.is_some() {
-            batch.judged(call.run, Verdict::Healed);
-        }
         // That an order by hand did not help says nothing about a run of the incident's own.
         if by_hand.is_none() || up_after.is_some() {
-            self.follow(pair, Seen::Verified { up_after, command: rung.command.to_string() }, &mut batch);
+            let command = rung.command.to_string();
+            self.follow(pair, Seen::Verified { run: call.run, up_after, command }, &mut batch);
         }
         self.ledger.record(batch);
         self.release(call);
         answer(by_hand, up_after);
+        if next {
+            self.next_turn(host);
+        }
     }
 
     /// Ends a run that was never sent.
@@ -221,6 +263,15 @@ impl Engine {
 /// True while the pair waits for this run or is verified after it.
 fn awaits(pairs: &HashMap<PairName, Pair>, call: &Call) -> bool {
     pairs.get(&call.pair).is_some_and(|known| known.run == Some(call.run))
+}
+
+/// True while the pair's ladder still holds what this one waits for.
+fn is_planned(pairs: &HashMap<PairName, Pair>, member: &Member) -> bool {
+    let known = pairs.get(&member.call.pair);
+    known.and_then(|known| known.plan.rung(member.call.rung)).is_some_and(|rung| {
+        let (now, then) = (&rung.remedy, &member.rung.remedy);
+        now.text() == then.text() && now.lane() == then.lane() && rung.login == member.rung.login
+    })
 }
 
 /// Answers a person's order.

@@ -102,6 +102,9 @@ pub enum HostError {
         /// What happened there.
         source: Box<HostError>,
     },
+    /// It was no longer wanted when the host was ready for it.
+    #[error("the command was withheld at the last moment; nothing was run")]
+    Withheld,
     /// We are being stopped.
     #[error("the agent is stopping; nothing was run")]
     Closed,
@@ -152,6 +155,7 @@ impl HostError {
             | Self::Handshake { .. }
             | Self::KnownHosts { .. }
             | Self::Lost { .. }
+            | Self::Withheld
             | Self::Closed => RunStatus::Unreachable,
             Self::Silent { .. } | Self::TimedOut { .. } => RunStatus::Timeout,
             Self::Auth(_) | Self::Key { .. } => RunStatus::AuthFailed,

@@ -37,9 +37,11 @@ const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "USER"];
 
 impl LocalHost {
     /// Runs one order; see [`super::Host::run`].
-    pub async fn run(&self, order: &Order, started: impl FnOnce() + Send) -> RunResult {
+    pub async fn run(&self, order: &Order, ready: impl Future<Output = bool> + Send) -> RunResult {
         let mut command = self.command(order);
-        started();
+        if !ready.await {
+            return Err(HostError::Withheld);
+        }
         let begun = Instant::now();
         let mut child = command.spawn().map_err(|e| HostError::Refused {
             address: "this machine".to_owned(),
@@ -66,7 +68,7 @@ impl LocalHost {
     /// Runs `true`.
     pub(super) async fn check(&self) -> Result<CheckReport, HostError> {
         let order = Order { shell: "true".to_owned(), env: Vec::new(), limit: Duration::from_secs(10) };
-        let done = self.run(&order, || {}).await?;
+        let done = self.run(&order, async { true }).await?;
         Ok(CheckReport {
             address: "this machine".to_owned(),
             host_key: None,

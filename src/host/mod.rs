@@ -87,12 +87,12 @@ pub enum Host {
 }
 
 impl Host {
-    /// Runs one order and returns its end; it is handed over at most once. `started` is called right before that:
-    /// from then on the command may have had an effect.
-    pub async fn run(&self, order: &Order, started: impl FnOnce() + Send) -> RunResult {
+    /// Runs one order and returns its end; it is handed over at most once. `ready` is asked right before that, when all
+    /// that takes time is done: on its no the order ends in [`HostError::Withheld`] and nothing is run.
+    pub async fn run(&self, order: &Order, ready: impl Future<Output = bool> + Send) -> RunResult {
         match self {
-            Self::Ssh(host) => host.run(order, started).await,
-            Self::Local(host) => host.run(order, started).await,
+            Self::Ssh(host) => host.run(order, ready).await,
+            Self::Local(host) => host.run(order, ready).await,
         }
     }
 

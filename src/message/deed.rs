@@ -82,7 +82,8 @@ pub fn refusal(refusal: &Refusal, words: &Catalogue, zone: &TimeZone) -> String 
         | Refusal::NotRecorded
         | Refusal::Stopping
         | Refusal::UpAgain
-        | Refusal::Retired => fields([]),
+        | Refusal::Retired
+        | Refusal::Changed => fields([]),
     };
     words.text(&format!("refusal-{}", refusal.as_str()), &fields)
 }

@@ -7,9 +7,9 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::domain::remedy::{Run, RunStatus};
-use crate::host::{Captured, Exit, Host, Order, RunResult};
+use crate::host::{Exit, Host, Order, RunResult};
 
-use super::{Call, Done, Remedy};
+use super::{Call, Done, Remedy, excerpt};
 
 /// What people call it.
 pub const KIND: &str = "command";
@@ -48,11 +48,11 @@ impl Remedy for Command {
         self.host.warm();
     }
 
-    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Done> {
+    fn run<'a>(&'a self, call: &'a Call, ready: BoxFuture<'a, bool>) -> BoxFuture<'a, Done> {
         Box::pin(async move {
             let order = Order { shell: self.shell.clone(), env: environment(call), limit: call.limit };
             let begun = Instant::now();
-            let result = self.host.run(&order, || {}).await;
+            let result = self.host.run(&order, ready).await;
             done(result, begun.elapsed())
         })
     }
@@ -101,7 +101,7 @@ fn done(result: RunResult, took: Duration) -> Done {
                 exit_code,
                 signal,
                 duration: finished.duration,
-                excerpt: excerpt(&finished.captured),
+                excerpt: excerpt(&finished.captured.text),
                 error,
             };
             Done { run, output: finished.captured }
@@ -114,38 +114,10 @@ fn done(result: RunResult, took: Duration) -> Done {
                 exit_code: None,
                 signal: None,
                 duration: took,
-                excerpt: excerpt(&output),
+                excerpt: excerpt(&output.text),
                 error: error.to_string(),
             };
             Done { run, output }
         }
-    }
-}
-
-/// The last lines of output, as many as fit [`Run::MAX_EXCERPT`] characters.
-fn excerpt(output: &Captured) -> String {
-    let text = output.text.trim_end();
-    let skip = text.chars().count().saturating_sub(Run::MAX_EXCERPT);
-    let tail: String = text.chars().skip(skip).collect();
-    // A line that was cut in the middle is dropped, unless it is all there is.
-    match tail.split_once('\n') {
-        Some((_, whole)) if skip > 0 => whole.to_owned(),
-        _ => tail,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_excerpt_is_the_whole_last_lines() {
-        let output = |text: String| Captured { text, ..Captured::default() };
-        assert_eq!(excerpt(&output("one\ntwo\n".into())), "one\ntwo");
-        let long = (0..200).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
-        let short = excerpt(&output(long));
-        assert!(short.chars().count() <= Run::MAX_EXCERPT);
-        assert!(short.starts_with("line ") && short.ends_with("line 199"), "{short}");
-        assert_eq!(excerpt(&output("x".repeat(1000))).len(), Run::MAX_EXCERPT);
     }
 }

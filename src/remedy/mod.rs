@@ -58,6 +58,34 @@ pub trait Remedy: Send + Sync {
     /// Gets ready in the background, because a check is about to say `down`. Returns at once.
     fn warm(&self) {}
 
-    /// Runs it once, within `call.limit`. Every fault is part of [`Done`].
-    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Done>;
+    /// Runs it once, within `call.limit`. Every fault is part of [`Done`]. `ready` is asked right before the command is
+    /// handed over; on its no nothing is run.
+    fn run<'a>(&'a self, call: &'a Call, ready: BoxFuture<'a, bool>) -> BoxFuture<'a, Done>;
+}
+
+/// The last lines of output, as many as fit [`Run::MAX_EXCERPT`] characters.
+pub fn excerpt(output: &str) -> String {
+    let text = output.trim_end();
+    let skip = text.chars().count().saturating_sub(Run::MAX_EXCERPT);
+    let tail: String = text.chars().skip(skip).collect();
+    // A line that was cut in the middle is dropped, unless it is all there is.
+    match tail.split_once('\n') {
+        Some((_, whole)) if skip > 0 => whole.to_owned(),
+        _ => tail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_the_whole_last_lines() {
+        assert_eq!(excerpt("one\ntwo\n"), "one\ntwo");
+        let long = (0..200).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
+        let short = excerpt(&long);
+        assert!(short.chars().count() <= Run::MAX_EXCERPT);
+        assert!(short.starts_with("line ") && short.ends_with("line 199"), "{short}");
+        assert_eq!(excerpt(&"x".repeat(1000)).len(), Run::MAX_EXCERPT);
+    }
 }

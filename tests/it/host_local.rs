@@ -13,7 +13,7 @@ fn order(shell: &str, limit: Duration) -> Order {
 }
 
 async fn run(shell: &str) -> Result<Finished, HostError> {
-    Host::Local(LocalHost::default()).run(&order(shell, Duration::from_secs(20)), || {}).await
+    Host::Local(LocalHost::default()).run(&order(shell, Duration::from_secs(20)), async { true }).await
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_command_sees_its_own_variables_and_none_of_ours() {
 async fn a_command_over_its_limit_dies_with_its_children() {
     let begun = Instant::now();
     let host = Host::Local(LocalHost::default());
-    let ended = host.run(&order("sleep 987001 & echo $! $$; wait", Duration::from_millis(500)), || {}).await;
+    let ended = host.run(&order("sleep 987001 & echo $! $$; wait", Duration::from_millis(500)), async { true }).await;
     let Err(e @ HostError::TimedOut { .. }) = ended else { panic!("{ended:?}") };
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(e.started() && e.status() == RunStatus::Timeout);
@@ -55,8 +55,9 @@ async fn a_command_over_its_limit_dies_with_its_children() {
 async fn a_command_that_ignores_term_is_killed_five_seconds_later() {
     let begun = Instant::now();
     let host = Host::Local(LocalHost::default());
-    let ended =
-        host.run(&order("trap '' TERM; echo $$; while :; do sleep 1; done", Duration::from_millis(300)), || {}).await;
+    let ended = host
+        .run(&order("trap '' TERM; echo $$; while :; do sleep 1; done", Duration::from_millis(300)), async { true })
+        .await;
     let Err(HostError::TimedOut { captured, .. }) = ended else { panic!("{ended:?}") };
     let took = begun.elapsed();
     assert!(took > Duration::from_secs(5) && took < Duration::from_secs(8), "{took:?}");
@@ -90,7 +91,7 @@ async fn a_run_that_is_given_up_leaves_nothing_behind() {
     let order = order(&format!("sleep 987002 & echo $! $$ > {}; wait", file.display()), Duration::from_mins(1));
     let written = || std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n'));
     tokio::select! {
-        ended = host.run(&order, || {}) => panic!("{ended:?}"),
+        ended = host.run(&order, async { true }) => panic!("{ended:?}"),
         () = async { while !written() { tokio::time::sleep(Duration::from_millis(10)).await } } => {}
     }
     for pid in std::fs::read_to_string(&file).unwrap().split_whitespace() {

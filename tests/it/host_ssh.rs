@@ -68,7 +68,7 @@ fn order(shell: &str, limit: Duration) -> Order {
 /// Runs a command with a limit on the whole test.
 async fn run_on(host: &Host, shell: &str) -> RunResult {
     let order = order(shell, Duration::from_secs(30));
-    let run = host.run(&order, || {});
+    let run = host.run(&order, async { true });
     tokio::time::timeout(Duration::from_mins(1), run).await.expect("every run has an end")
 }
 
@@ -171,7 +171,7 @@ async fn command_text_arrives_as_it_is_and_the_environment_with_it() {
     let host = site.host();
     let mut order = order("printf %s \"$MONITOR_PAIR\"", Duration::from_secs(10));
     order.env = vec![("MONITOR_PAIR".to_owned(), "a'b\"c $x \\ `d`\nе".to_owned())];
-    let done = host.run(&order, || {}).await.unwrap();
+    let done = host.run(&order, async { true }).await.unwrap();
     assert_eq!(text(&done), "a'b\"c $x \\ `d`\nе");
 }
 
@@ -180,7 +180,7 @@ async fn a_command_over_its_limit_is_told_so_and_dies_on_the_host() {
     let sshd = Sshd::start(&Options::default());
     let site = Site::with_key(&sshd);
     let begun = Instant::now();
-    let ended = site.host().run(&order("sleep 100 & echo $$ $!; wait", Duration::from_secs(3)), || {}).await;
+    let ended = site.host().run(&order("sleep 100 & echo $$ $!; wait", Duration::from_secs(3)), async { true }).await;
     let Err(e @ HostError::TimedOut { .. }) = ended else { panic!("{ended:?}") };
     assert!(begun.elapsed() < Duration::from_secs(6));
     assert_eq!((e.status(), e.started()), (RunStatus::Timeout, true));
@@ -198,7 +198,7 @@ async fn a_command_that_ignores_term_ends_for_us_in_time_and_on_the_host_soon_af
     let site = Site::with_key(&sshd);
     let begun = Instant::now();
     let shell = "trap '' TERM; echo $$; while :; do sleep 1; done";
-    let ended = site.host().run(&order(shell, Duration::from_secs(2)), || {}).await;
+    let ended = site.host().run(&order(shell, Duration::from_secs(2)), async { true }).await;
     let Err(HostError::TimedOut { captured, .. }) = ended else { panic!("{ended:?}") };
     assert!(begun.elapsed() < Duration::from_secs(5));
     let pid = captured.text.trim().to_owned();
@@ -255,7 +255,7 @@ async fn a_server_that_dies_in_mid_command_is_never_a_success() {
     let host = site.host();
     let file = site.state.path().join("begun");
     let order = order(&format!("touch {}; sleep 2", file.display()), Duration::from_secs(20));
-    let run = async { host.run(&order, || {}).await };
+    let run = async { host.run(&order, async { true }).await };
     let kill = tokio::task::spawn_blocking(move || {
         assert!(wait_until(Duration::from_secs(10), || file.exists()));
         sshd.kill();
@@ -276,7 +276,11 @@ async fn a_kept_session_that_died_is_replaced_before_the_command_is_handed_over(
     assert!(std::process::Command::new("kill").args(["-9", &victim]).status().unwrap().success());
     let mut begun = 0;
     let order = order("echo again", Duration::from_secs(10));
-    let done = host.run(&order, || begun += 1).await.unwrap();
+    let ready = async {
+        begun += 1;
+        true
+    };
+    let done = host.run(&order, ready).await.unwrap();
     assert_eq!((text(&done), begun, sshd.logins()), ("again\n", 1, 2));
 }
 

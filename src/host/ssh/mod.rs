@@ -130,10 +130,12 @@ impl SshHost {
 
     /// Runs one order; see [`super::Host::run`]. A kept session that turns out to be dead is replaced once, and only
     /// before the command was handed over.
-    pub async fn run(&self, order: &Order, started: impl FnOnce() + Send) -> RunResult {
+    pub async fn run(&self, order: &Order, ready: impl Future<Output = bool> + Send) -> RunResult {
         let request = self.request(order)?;
         let (lease, channel) = self.pool.channel().await?;
-        started();
+        if !ready.await {
+            return Err(HostError::Withheld);
+        }
         exec::exec(lease, channel, request, order.limit).await
     }
 

@@ -12,9 +12,12 @@ pub(super) fn remote_limit(limit: Duration) -> u64 {
     limit.as_secs().saturating_sub(1).max(1)
 }
 
-/// Our own limit: never before the host's.
+/// How long the host's `timeout` waits between its TERM and its KILL, in seconds.
+const KILL_AFTER: u64 = 5;
+
+/// Our own limit: never before the host has killed what would not end, or two commands would run there at once.
 pub(super) fn own_limit(limit: Duration) -> Duration {
-    limit.max(Duration::from_secs(remote_limit(limit) + 1))
+    limit.max(Duration::from_secs(remote_limit(limit) + KILL_AFTER + 1))
 }
 
 /// The exec request for a command. The user's login shell reads it: any POSIX shell, fish, and csh (there without newlines

@@ -48,8 +48,9 @@ refusal-name_not_found = the name in the URL does not exist in DNS, and a comman
 refusal-dry_run = DRY_RUN is on
 refusal-not_recorded = the order could not be written to disk; check the space and rights of STATE_DIR
 refusal-stopping = the agent is stopping
-refusal-up_again = it came back while the command waited for its turn
+refusal-up_again = it came back before the command was sent
 refusal-retired = the pair is no longer in the configuration
+refusal-changed = the configuration changed while the command waited for its turn
 
 why = Cause: { $cause } ({ $reason })
 why-bare = Cause: { $cause }

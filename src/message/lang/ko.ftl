@@ -36,8 +36,9 @@ refusal-name_not_found = URL의 이름이 DNS에 없고, 명령으로는 고칠 
 refusal-dry_run = DRY_RUN이 켜져 있습니다
 refusal-not_recorded = 명령 기록을 디스크에 쓰지 못했습니다. STATE_DIR의 공간과 권한을 확인하세요
 refusal-stopping = 에이전트를 중지하는 중입니다
-refusal-up_again = 명령이 차례를 기다리는 동안 복구되었습니다
+refusal-up_again = 명령을 보내기 전에 복구되었습니다
 refusal-retired = 이 쌍은 더 이상 설정에 없습니다
+refusal-changed = 명령이 차례를 기다리는 동안 설정이 바뀌었습니다
 
 why = 원인: { $cause } ({ $reason })
 why-bare = 원인: { $cause }

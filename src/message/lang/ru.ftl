@@ -49,8 +49,9 @@ refusal-name_not_found = имени из URL нет в DNS, и команда э
 refusal-dry_run = включён DRY_RUN
 refusal-not_recorded = приказ не удалось записать на диск; проверьте место и права в STATE_DIR
 refusal-stopping = агент останавливается
-refusal-up_again = пара восстановилась, пока команда ждала очереди
+refusal-up_again = пара восстановилась раньше, чем команда была отправлена
 refusal-retired = пары больше нет в конфигурации
+refusal-changed = конфигурация изменилась, пока команда ждала очереди
 
 why = Причина: { $cause } ({ $reason })
 why-bare = Причина: { $cause }

@@ -93,7 +93,7 @@ pub fn recovered(failures: u32, by: Healer) -> Recovered {
     Recovered { failures, next: Duration::from_secs(30), down_for: Duration::from_secs(330), by, while_off: false }
 }
 
-pub fn refusals() -> [Refusal; 8] {
+pub fn refusals() -> [Refusal; 9] {
     [
         Refusal::BudgetSpent { until: at(), runs: 20, window_s: 3600 },
         Refusal::Storm { down: 7, of: 9 },
@@ -103,6 +103,7 @@ pub fn refusals() -> [Refusal; 8] {
         Refusal::Stopping,
         Refusal::UpAgain,
         Refusal::Retired,
+        Refusal::Changed,
     ]
 }
 

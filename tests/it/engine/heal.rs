@@ -218,7 +218,10 @@ async fn a_shared_command_that_waited_runs_for_those_who_still_need_it() {
     world.until(60.0).await;
     assert_eq!(world.words("h1"), ["begin long", "done long", "begin long", "done long", "begin short", "done short"]);
     assert_eq!(world.count("B", "tell down"), 0, "B came back while it waited");
-    assert_eq!(world.words("C")[2..], ["run short", "audit executed", "tell down #1 executed", "tell up #1"]);
+    assert_eq!(
+        world.words("C")[2..],
+        ["intend short", "run short", "audit executed", "tell down #1 executed", "tell up #1"]
+    );
     watch.end().await;
 }
 
@@ -233,7 +236,7 @@ async fn a_persons_order_is_run_verified_and_reported_also_on_a_pair_that_is_up(
     assert_eq!(report.run.unwrap().status, RunStatus::Executed);
     assert_near(&[world.start.elapsed().as_secs_f64()], &[10.0]);
     assert_eq!(world.words("A"), ["intend fix", "run fix", "audit executed"], "no incident, nobody is told");
-    assert_eq!(world.words("run"), ["end executed", "judge ran_but_down", "judge healed"]);
+    assert_eq!(world.words("run"), ["end executed"]);
     world.until(35.0).await;
     let times = world.times("A", "probe");
     assert_near(&[times[2] - times[0]], &[30.0]);
@@ -299,4 +302,30 @@ async fn a_probe_by_hand_moves_nothing() {
     world.until(29.0).await;
     assert_eq!(world.count("A", "probe"), 3);
     watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_was_slow_to_get_ready_is_sent_nothing_when_the_pair_is_up_by_then() {
+    let world = World::new();
+    let slow = Cure { connects: secs(8.0), ..cure("fix", 1.0) };
+    let watch = world.watch(vec![world.plan(pair("A", vec![slow]), down_between(0.0, 6.0))]);
+    world.until(20.0).await;
+    assert_eq!(world.count("A", "run fix"), 0, "{:?}", world.words("A"));
+    assert_eq!(world.count("A", "tell up"), 1);
+    watch.cut().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_command_waits_while_the_effect_of_the_last_one_is_looked_for() {
+    let world = World::new();
+    // B falls while what was done for A is still being verified; one command brings both back after four seconds.
+    let plans = vec![
+        world.plan(pair("A", vec![cure("fix", 0.1)]), down_between(0.0, 9.0)),
+        world.plan(pair("B", vec![cure("fix", 0.1)]), down_between(0.0, 9.0)),
+    ];
+    let watch = world.watch(plans);
+    world.until(25.0).await;
+    assert_eq!(world.count("A", "run fix") + world.count("B", "run fix"), 1, "{:?}", world.words("h1"));
+    assert_eq!(world.count("A", "tell up") + world.count("B", "tell up"), 2);
+    watch.cut().await;
 }

@@ -73,6 +73,7 @@ fn build(world: &Arc<World>, place: usize, part: &Part) -> Arc<Plan> {
         status: [RunStatus::Executed, RunStatus::Failed, RunStatus::Timeout, RunStatus::Unreachable]
             [usize::from(part.ending) % 4],
         panics: part.ending == 12,
+        connects: Duration::ZERO,
     };
     let window = if part.window { 15.0 } else { 0.0 };
     let spec = Spec { interval: 10.0, max: MAX, attempts: 2, window, ..pair(SERVERS[place], vec![fix]) };

@@ -89,6 +89,8 @@ async fn story(step: &'static str, nth: usize, twist: Twist) {
     agent.set(&crate::support::stage::borrowed(&settings));
     agent.set(&[("MAPPINGS", "DC3:SRV4"), ("SRV4_URL", &target.url())]);
     agent.set(&[("INTERVAL", "2.5"), ("BACKOFF_FACTOR", "1"), ("CHECK_ATTEMPTS", "2"), ("VERIFY_WINDOW", "0.25")]);
+    // A command that may still run is waited for after a restart.
+    agent.set(&[("COMMAND_TIMEOUT", "4")]);
 
     stage.hold(step, nth);
     agent.start();

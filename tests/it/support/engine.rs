@@ -316,11 +316,13 @@ pub struct Cure {
     pub took: Duration,
     pub status: RunStatus,
     pub panics: bool,
+    /// Time until its host is ready for it.
+    pub connects: Duration,
 }
 
 /// A command that takes so many seconds on the host `h1` and exits 0.
 pub fn cure(command: &'static str, took: f64) -> Cure {
-    Cure { command, lane: "h1", took: secs(took), status: RunStatus::Executed, panics: false }
+    Cure { command, lane: "h1", took: secs(took), status: RunStatus::Executed, panics: false, connects: Duration::ZERO }
 }
 
 /// The same on another host.
@@ -375,9 +377,13 @@ impl Remedy for Works {
         self.cure.command
     }
 
-    fn run<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Done> {
+    fn run<'a>(&'a self, call: &'a Call, ready: BoxFuture<'a, bool>) -> BoxFuture<'a, Done> {
         Box::pin(async move {
             let who = call.pair.server.to_string();
+            tokio::time::sleep(self.cure.connects).await;
+            if !ready.await {
+                return Done { run: ended(RunStatus::Unreachable, Duration::ZERO), output: Captured::default() };
+            }
             self.world.say(&who, format!("run {}", self.cure.command));
             self.world.say(format!("lane {}", self.cure.lane), "begin");
             self.world.say(self.cure.lane, format!("begin {}", self.cure.command));
