@@ -161,6 +161,11 @@ impl Delivery {
                 () = tokio::time::sleep_until(end) => return,
                 Some(notice) = self.inbox.recv() => {
                     self.queue.push_back(notice);
+                    // A broken channel rests long. Not at every notice: when many pairs keep it over the bound, each
+                    // look at the whole queue is worth it only after many more.
+                    if self.queue.len().is_multiple_of(backlog::MAX_WAITING + 1) {
+                        self.collapse();
+                    }
                     self.show_waiting();
                 }
             }
@@ -311,11 +316,31 @@ impl Delivery {
         self.health.send_modify(|health| why.clone_into(&mut health.trouble));
     }
 
-    /// Of the repeats of one incident that wait, only the last is worth telling; the others are struck off.
+    /// Of the repeats of one incident that wait, only the last is worth telling; the others are struck off. So is what a
+    /// channel that takes nothing for long could not tell any more without an end.
     fn collapse(&mut self) {
+        let mut stale = backlog::thin(&mut self.queue);
+        let folded = backlog::fold(&mut self.queue);
+        if !folded.is_empty() {
+            tracing::warn!(
+                "too many notices wait for {}: {} older ones will not be told, {} are kept (the last of each pair, and the \
+                 first of each open incident); mend the channel",
+                self.name,
+                folded.len(),
+                self.queue.len()
+            );
+            // Those at the head are others now.
+            self.singly = 0;
+        }
+        for notice in folded {
+            if matches!(notice.news, News::Recovered(_)) {
+                self.threads.remove(&notice.incident);
+            }
+            stale.push(notice.id);
+        }
         let (at, name) = (self.clock.now(), &self.name);
         let struck = |id| Write::NoticeDelivered { id, channel: name.clone(), at, message_ref: None };
-        let writes: Vec<Write> = backlog::thin(&mut self.queue).into_iter().map(struck).collect();
+        let writes: Vec<Write> = stale.into_iter().map(struck).collect();
         if !writes.is_empty() {
             self.journal.record(writes);
         }

@@ -1,16 +1,20 @@
 //! What a command printed, kept small: head and tail of both streams, a count and a hash of everything.
 //!
-//! Masking of secrets is not here: the log sink and the messages do it.
+//! Masking of secrets is not here: the log sink and the messages do it. They know secrets whole, so none is cut in two here.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-/// Bytes kept from the beginning of each stream.
+/// Bytes kept from the beginning of each stream, less the word that the cut falls into.
 pub const HEAD: usize = 4096;
-/// Bytes kept from the end of each stream.
+/// Bytes kept from the end of each stream, less the word that the cut falls into.
 pub const TAIL: usize = 4096;
+
+/// Bytes of a word that are left out on each side of the cut: longer than passwords and nearly all tokens, and short enough
+/// that output without any spaces still shows.
+const WORD: usize = 256;
 
 /// The output of one command, printable and bounded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -93,8 +97,8 @@ impl Stream {
             escape(&[self.head.as_slice(), &tail].concat(), text);
             return 0;
         }
-        let head = without_cut_end(&self.head);
-        let tail = without_cut_start(&tail);
+        let head = without_cut_end(without_last_word(&self.head));
+        let tail = without_cut_start(without_first_word(&tail));
         let left_out = self.total - (head.len() + tail.len()) as u64;
         escape(head, text);
         if !text.ends_with('\n') {
@@ -104,6 +108,17 @@ impl Stream {
         escape(tail, text);
         left_out
     }
+}
+
+/// The cut may fall inside a secret, and half of one is known to nobody who masks: the whole word is left out.
+fn without_last_word(bytes: &[u8]) -> &[u8] {
+    let word = bytes.iter().rev().take(WORD).take_while(|byte| !byte.is_ascii_whitespace()).count();
+    bytes.get(..bytes.len() - word).unwrap_or(bytes)
+}
+
+fn without_first_word(bytes: &[u8]) -> &[u8] {
+    let word = bytes.iter().take(WORD).take_while(|byte| !byte.is_ascii_whitespace()).count();
+    bytes.get(word..).unwrap_or(bytes)
 }
 
 /// The cut may fall inside a character: its first bytes belong to what is left out.
@@ -200,8 +215,23 @@ mod tests {
         let got = capture.finish();
         assert!(got.text.starts_with("first line\n") && got.text.ends_with("last line\n"));
         assert_eq!(got.bytes, 20_000 * 1024 + 21);
-        assert_eq!(got.truncated, got.bytes - (HEAD + TAIL) as u64);
+        assert_eq!(got.truncated, got.bytes - (HEAD + TAIL - 2 * WORD) as u64);
         assert!(got.text.contains(&format!("… {} bytes left out …", got.truncated)));
+    }
+
+    #[test]
+    fn a_cut_inside_a_secret_leaves_neither_half_of_it() {
+        let secret = "s3cr3t-t0ken-0123456789";
+        for cut in 1..secret.len() {
+            let head = format!("{} {}", "h".repeat(HEAD - cut - 1), secret);
+            let tail = format!("{} {}", secret, "t".repeat(TAIL - (secret.len() - cut) - 1));
+            let got = capture(format!("{head} in between {tail}").as_bytes(), b"");
+            let left: String = got.text.lines().filter(|line| !line.starts_with('…')).collect();
+            let mut letters: Vec<char> = left.chars().filter(|c| !c.is_whitespace()).collect();
+            letters.dedup();
+            assert_eq!(letters, ['h', 't'], "cut after {cut}: {left}");
+            assert_eq!(got.truncated, got.bytes - left.len() as u64, "what was dropped is counted");
+        }
     }
 
     #[test]

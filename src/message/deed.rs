@@ -36,7 +36,9 @@ fn ran(run: &Run, again: bool, words: &Catalogue) -> String {
     let id = match (run.status, run.started) {
         (RunStatus::Executed, _) if again => "deed-executed-again",
         (RunStatus::Executed, _) => "deed-executed",
-        (RunStatus::Failed, _) => match (run.exit_code, &run.signal) {
+        // No session, no shell: what never ran did not fail.
+        (RunStatus::Failed, false) => "deed-unstarted",
+        (RunStatus::Failed, true) => match (run.exit_code, &run.signal) {
             (_, Some(signal)) => {
                 return words.text("deed-signal", &fields([("signal", shown(signal, MAX_SIGNAL)), mark()]));
             }

@@ -195,6 +195,24 @@ async fn a_refusal_nobody_knows_keeps_the_message() {
 }
 
 #[tokio::test]
+async fn a_refusal_nobody_knows_of_an_answer_costs_the_answer_mark_first() {
+    let api = BotApi::start().await;
+    api.plan([Trouble::Error(400, "Bad Request: REPLY_SOMETHING_NEW")]);
+    let repeat = Outgoing { reply_to: Some("7".to_owned()), ..out("again") };
+    deliver(&telegram(&api), &repeat).await.unwrap();
+    let taken = api.message(1).await;
+    assert!(taken.is_html && taken.reply_to.is_none(), "the text stays as it is: {taken:?}");
+}
+
+#[tokio::test]
+async fn no_answer_silences_the_channel_for_longer_than_a_quarter_of_an_hour() {
+    match refused(Trouble::TooMany { retry_after: 86_400 }).await {
+        Undelivered::Later { wait, .. } => assert_eq!(wait, Some(Duration::from_mins(15))),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn too_many_requests_wait_as_long_as_telegram_says() {
     match refused(Trouble::TooMany { retry_after: 35 }).await {
         Undelivered::Later { wait, why } => {

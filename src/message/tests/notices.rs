@@ -120,6 +120,27 @@ fn a_failed_command_shows_its_exit_code_and_folds_its_output_away() {
 }
 
 #[test]
+fn a_command_that_never_ran_is_not_told_as_one_that_failed() {
+    let error = "10.0.0.4:22 would not run the command: it has no free session";
+    let run = Run { started: false, error: error.into(), ..run(RunStatus::Failed) };
+    let text = compose(&notice(News::Failed(failed(1, 30.0, commanded(run)))), Language::En, &facts()).to_plain();
+    assert!(text.contains("it was not run") && !text.contains("failed"), "{text}");
+    assert!(text.contains(error), "{text}");
+}
+
+#[test]
+fn a_host_key_that_is_refused_is_not_said_to_have_changed_because_none_may_be_recorded() {
+    for language in Language::ALL {
+        let deed = commanded(run(RunStatus::HostKeyMismatch));
+        let text = compose(&notice(News::Failed(failed(1, 30.0, deed))), language, &facts()).to_plain();
+        assert!(
+            !["recorded", "changed", "записан", "изменил", "기록", "변경"].iter().any(|word| text.contains(word)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_refusal_says_why_and_which_key_decides_it() {
     let keys = ["REMEDY_BUDGET", "STORM_LIMIT", "DNS", "DRY_RUN", "STATE_DIR", ""];
     for language in Language::ALL {

@@ -16,6 +16,10 @@ use crate::message::one_line;
 /// Characters kept of what the other side says.
 const MAX_WHY: usize = 200;
 
+/// Longest wait that is taken from the other side: Telegram asks for seconds or minutes, and whatever stands in its place
+/// must not silence the channel for days.
+const MAX_WAIT: Duration = Duration::from_mins(15);
+
 /// What became of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -68,7 +72,7 @@ impl Reader {
             RequestError::MigrateToChatId(to) => Answer::Moved { to: *to },
             RequestError::RetryAfter(wait) => {
                 let why = format!("Telegram asks to wait {} s (too many messages)", wait.seconds());
-                Answer::Not(Undelivered::Later { wait: Some(wait.duration()), why })
+                Answer::Not(Undelivered::Later { wait: Some(wait.duration().min(MAX_WAIT)), why })
             }
             RequestError::Network(error) => self.later(&format!("cannot reach Telegram: {}", network(error))),
             RequestError::InvalidJson { raw, .. } => self.unreadable(raw),

@@ -81,7 +81,8 @@ impl Telegram {
             };
             match self.send_following(&text, form, out.silent, reply_to).await {
                 Answer::Taken { id } => return Ok(Receipt { message_ref: id.to_string(), moved: self.moved() }),
-                Answer::ReplyGone if reply_to.is_some() => reply_to = None,
+                // What nobody knows may be about the answer mark too: that costs the mark and not the message.
+                Answer::ReplyGone | Answer::Unknown { .. } if reply_to.is_some() => reply_to = None,
                 Answer::ReplyGone => {
                     let why = "Telegram misses a message that this one does not answer".to_owned();
                     return Err(Undelivered::Later { wait: None, why });

@@ -227,6 +227,25 @@ async fn of_repeats_that_had_to_wait_only_the_last_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_a_broken_channel_is_bounded_and_the_state_of_each_pair_is_kept() {
+    let lines = Lines::listen();
+    let mut post = Post::open(vec![Answer::Broken]);
+    post.tell([fell("A", 1)]);
+    post.world.until(1.0).await;
+    let outages = (2..=2_501).flat_map(|n| [fell("A", 1), rose("A")].map(|told| (n, told)));
+    post.tell(outages.map(|(n, told)| Notice { incident: incident("A", n), ..told }));
+    post.tell([fell("B", 1)]);
+    post.world.until(30.0).await;
+    let waiting = post.health.borrow().waiting;
+    assert!(waiting <= 3, "{waiting} wait while the channel rests");
+    assert_eq!(lines.count("will not be told"), 1);
+    post.world.until(BROKEN_WAIT.as_secs_f64() + 10.0).await;
+    assert_eq!(post.tried(), ["A down", "A up", "B down"]);
+    assert_eq!((post.world.count("chat", "collapsed"), post.world.count("chat", "delivered")), (5_000, 2));
+    post.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_than_ten_that_wait_become_one_digest() {
     let servers: Vec<String> = (0..=DIGEST_OVER).map(|n| format!("S{n}")).collect();
     let mut post = Post::open(vec![]);
