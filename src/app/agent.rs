@@ -33,6 +33,7 @@ use super::audit::{self, Audit};
 use super::channels::{self, Configured};
 use super::heartbeat::{self, Wellness};
 use super::log::LogGuard;
+use super::masks::Masks;
 use super::plans::{self, Hosts};
 use super::reload::{Fixed, Reloader};
 use super::source::Source;
@@ -114,6 +115,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         zone,
         narrator: narrator.clone(),
         redactor,
+        masks: Masks::new(config.secrets.clone()).into(),
         kit,
         hosts: hosts.clone(),
         engine: handle.clone(),
