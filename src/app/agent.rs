@@ -25,19 +25,25 @@ use crate::env::Redactor;
 use crate::fetch::{self, Roots};
 use crate::message::Line;
 use crate::probe::wire::Kit;
+use crate::store::audit::AuditLog;
 use crate::store::{Recorder, Saved, Store, Write};
 use crate::web;
 
 use super::audit::{self, Audit};
 use super::channels::{self, Configured};
+use super::heartbeat::{self, Wellness};
 use super::log::LogGuard;
+use super::masks::Masks;
 use super::plans::{self, Hosts};
 use super::reload::{Fixed, Reloader};
 use super::source::Source;
-use super::{heartbeat, retention, systemd};
+use super::{retention, systemd};
 
 /// The control socket's name in `STATE_DIR`.
 pub const SOCKET: &str = "monitor.sock";
+
+/// The database is closed within this, or left as it is.
+const STORE_CLOSES: Duration = Duration::from_secs(2);
 
 /// What an agent is built from.
 pub struct Parts {
@@ -79,8 +85,10 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         }
     });
     let journal: Arc<dyn Journal> = Arc::new(RecorderJournal(recorder.clone()));
-    let Audit { sink, work } = audit::open(&config.general.state_dir, &journal, &saved.settings)?;
-    records.spawn(work);
+    let Audit { sink, work, log: audit_log } = audit::open(&config.general.state_dir, &journal, &saved.settings)?;
+    // Its head goes to the recorder, so it ends first.
+    let mut audited = JoinSet::new();
+    audited.spawn(work);
 
     let redactor = Arc::new(RwLock::new(config.redactor.clone()));
     let roots = Roots::load(None).context("no certificate authorities")?;
@@ -100,13 +108,14 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let (engine, handle, pulse) =
         Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved });
 
-    let troubles = log_troubles(log.as_ref());
+    let troubles = troubles(log.as_ref(), audit_log);
     let reloader = Arc::new(Reloader {
         source,
         log,
         zone,
         narrator: narrator.clone(),
         redactor,
+        masks: Masks::new(config.secrets.clone()).into(),
         kit,
         hosts: hosts.clone(),
         engine: handle.clone(),
@@ -119,6 +128,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         let reloader = reloader.clone();
         Arc::new(move || -> BoxFuture<'static, _> { Box::pin(reloader.clone().reload()) })
     };
+    let wellness = Wellness::new(writes(&recorder), views.clone());
     let state = web::State { engine: handle, store: store.clone(), channels: views, recorder, troubles, reload };
     let served = web::serve(listener, state, around_stop.clone().cancelled_owned());
     around.spawn(async move {
@@ -130,7 +140,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     around.spawn(systemd::watchdog(pulse.clone(), around_stop.clone()));
     if let Some(url) = config.general.heartbeat.clone() {
         let client = fetch::client(&roots, Duration::from_secs(10)).context("no client for HEARTBEAT_URL")?;
-        around.spawn(heartbeat::run(client, url, pulse, around_stop.clone()));
+        around.spawn(heartbeat::run(client, url, wellness, pulse, around_stop.clone()));
     }
     around.spawn(reloader.on_hangup(hangup, around_stop.clone()));
     systemd::ready();
@@ -145,9 +155,11 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     current(&hosts).close().await;
     deliveries_stop.cancel();
     while deliveries.join_next().await.is_some() {}
+    audit::ended(audited).await;
     records_stop.cancel();
     while records.join_next().await.is_some() {}
-    store.close().await;
+    // Everything that was answered is on disk already; a database that hangs must not hold the stop.
+    let _ = tokio::time::timeout(STORE_CLOSES, store.close()).await;
     let _ = std::fs::remove_file(config.general.state_dir.join(SOCKET));
     narrator.info(&Line::Stopped);
     Ok(())
@@ -196,12 +208,14 @@ impl Desk<'_> {
 /// A failure of the log counts as trouble for so long.
 const LOG_TROUBLE_LASTS: Duration = Duration::from_mins(5);
 
-/// What is in trouble with the log, for health: a log that fails stops nothing, and must not fail unseen.
-fn log_troubles(log: Option<&Arc<LogGuard>>) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
+/// What is in trouble with the log and the audit, for health: one that fails stops nothing, and must not fail unseen.
+fn troubles(log: Option<&Arc<LogGuard>>, audit: AuditLog) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
     let counters = log.map(|log| log.ledger());
     Arc::new(move || {
         let failing = counters.as_ref().and_then(|counters| counters.failing_within(LOG_TROUBLE_LASTS));
-        failing.map(|error| format!("log: {error}")).into_iter().collect()
+        let failing = failing.map(|error| format!("log: {error}"));
+        let waiting = Some(audit.waiting()).filter(|waiting| *waiting > 0);
+        failing.into_iter().chain(waiting.map(|waiting| format!("audit: {waiting} records wait"))).collect()
     })
 }
 
@@ -223,6 +237,11 @@ fn introduce(config: &Config, narrator: &Narrator) {
     if config.guard.dry_run {
         narrator.warn(&Line::DryRun);
     }
+}
+
+fn writes(recorder: &Recorder) -> heartbeat::Records {
+    let recorder = recorder.clone();
+    Box::new(move || recorder.health().healthy)
 }
 
 pub(super) fn voice(config: &Config, zone: &TimeZone) -> Voice {

@@ -9,6 +9,7 @@ pub mod heartbeat;
 pub mod lock;
 pub mod log;
 pub mod look;
+mod masks;
 pub mod plans;
 mod reload;
 mod retention;

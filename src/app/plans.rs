@@ -1,6 +1,7 @@
 //! `Config` becomes what the engine is given: hosts, targets, ladders.
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,30 +22,47 @@ const SPARE_DESCRIPTORS: usize = 256;
 
 /// Where the commands of every site run, and what they are called.
 pub struct Hosts {
-    sites: BTreeMap<SiteName, (Site, Arc<Host>)>,
+    sites: BTreeMap<SiteName, Built>,
     host_keys: HostKeyPolicy,
 }
 
+/// A host and what it was built from.
+struct Built {
+    site: Site,
+    /// The key file as it was before the host could read it.
+    key_file: Option<FileMark>,
+    host: Arc<Host>,
+}
+
+/// What changes when a file is replaced or rewritten: device, inode, length, and the times of its content and its inode.
+type FileMark = (u64, u64, u64, [(i64, i64); 2]);
+
 impl Hosts {
     /// Builds a host for every site; nothing is connected yet. A site that did not change keeps its host, and with it
-    /// its open sessions.
+    /// its open sessions and the private key in memory; a key file that was replaced is a change.
     ///
     /// `environment` is what local commands start with.
     pub fn new(config: &Config, environment: &[(String, String)], before: Option<&Self>) -> Self {
         let known_hosts = config.general.state_dir.join("known_hosts");
         let before = before.filter(|before| before.host_keys == config.host_keys);
-        let kept = |name, site| before?.sites.get(name).filter(|(old, _)| old == site).map(|(_, host)| host.clone());
+        let kept = |name, site: &Site, key_file: Option<FileMark>| {
+            // A key file that is gone for now replaces no key: what is in memory still opens the host.
+            let same = |old: &&Built| old.site == *site && (key_file == old.key_file || key_file.is_none());
+            before?.sites.get(name).filter(same).map(|old| (old.host.clone(), old.key_file))
+        };
         let sites = config
             .sites
             .iter()
             .map(|(name, site)| {
-                let host = kept(name, site).unwrap_or_else(|| {
-                    Arc::new(match &site.place {
+                let key_file = key_file(site);
+                let (host, key_file) = kept(name, site, key_file).unwrap_or_else(|| {
+                    let host = match &site.place {
                         Place::Local => Host::Local(LocalHost { env: environment.to_vec(), folder: None }),
                         Place::Ssh(ssh) => Host::Ssh(SshHost::new(ssh_site(name, ssh, config, &known_hosts))),
-                    })
+                    };
+                    (Arc::new(host), key_file)
                 });
-                (name.clone(), (site.clone(), host))
+                (name.clone(), Built { site: site.clone(), key_file, host })
             })
             .collect();
         Self { sites, host_keys: config.host_keys }
@@ -52,18 +70,25 @@ impl Hosts {
 
     /// The host of one site.
     pub fn get(&self, site: &SiteName) -> Option<&Arc<Host>> {
-        self.sites.get(site).map(|(_, host)| host)
+        self.sites.get(site).map(|built| &built.host)
     }
 
     /// Every site and its host.
     pub fn iter(&self) -> impl Iterator<Item = (&SiteName, &Arc<Host>)> {
-        self.sites.iter().map(|(name, (_, host))| (name, host))
+        self.sites.iter().map(|(name, built)| (name, &built.host))
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
         futures_util::future::join_all(self.iter().map(|(_, host)| host.close())).await;
     }
+}
+
+fn key_file(site: &Site) -> Option<FileMark> {
+    let Place::Ssh(ssh) = &site.place else { return None };
+    let about = std::fs::metadata(ssh.key_path.as_ref()?).ok()?;
+    let times = [(about.mtime(), about.mtime_nsec()), (about.ctime(), about.ctime_nsec())];
+    Some((about.dev(), about.ino(), about.len(), times))
 }
 
 fn ssh_site(name: &SiteName, ssh: &Ssh, config: &Config, known_hosts: &Path) -> SshSite {
@@ -167,4 +192,44 @@ pub fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     // Where it is refused, the old limit stays and fewer attempts are made at once.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::source::Source;
+
+    #[test]
+    fn a_reload_keeps_a_host_until_its_site_or_its_key_file_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (env, key) = (folder.path().join(".env"), folder.path().join("key"));
+        let text = format!(
+            "INTERVAL=30\nMAPPINGS=DC3:SRV4,DC1:SRV4\nCOMMAND=one\nSRV4_URL=http://srv4.example.com/\nDC1_LOCAL=true\n\
+             DC3_SSH_HOST=dc3.example.com\nDC3_SSH_USERNAME=admin\nDC3_SSH_KEY_PATH={}\n\
+             TELEGRAM_BOT_TOKEN=1234567890:AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P\nTELEGRAM_CHAT_ID=-1001234567890\n",
+            key.display()
+        );
+        std::fs::write(&env, text).unwrap();
+        std::fs::write(&key, "one").unwrap();
+        let config = Source::of_file(env).load().unwrap().config.unwrap();
+        let reload = |before: &Hosts| Hosts::new(&config, &[], Some(before));
+        let kept = |old: &Hosts, new: &Hosts, site: &str| {
+            let site = SiteName::new(site).unwrap();
+            Arc::ptr_eq(old.get(&site).unwrap(), new.get(&site).unwrap())
+        };
+        let first = Hosts::new(&config, &[], None);
+        let second = reload(&first);
+        assert!(kept(&first, &second, "DC3") && kept(&first, &second, "DC1"));
+
+        // Gone for a moment, then another file of the same length in its place.
+        std::fs::rename(&key, folder.path().join("old")).unwrap();
+        let third = reload(&second);
+        assert!(kept(&second, &third, "DC3"));
+        std::fs::write(&key, "two").unwrap();
+        let fourth = reload(&third);
+        assert!(!kept(&third, &fourth, "DC3") && kept(&third, &fourth, "DC1"));
+        std::fs::write(&key, "three").unwrap();
+        let fifth = reload(&fourth);
+        assert!(!kept(&fourth, &fifth, "DC3") && kept(&fifth, &reload(&fifth), "DC3"));
+    }
 }

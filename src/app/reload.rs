@@ -3,7 +3,7 @@
 use std::sync::{Arc, RwLock};
 
 use jiff::tz::TimeZone;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -14,7 +14,8 @@ use crate::message::Line;
 use crate::probe::wire::Kit;
 
 use super::agent::{current, voice};
-use super::log::LogGuard;
+use super::log::{self, LogGuard};
+use super::masks::Masks;
 use super::plans::{self, Hosts};
 use super::source::Source;
 use super::systemd;
@@ -51,6 +52,8 @@ pub(super) struct Reloader {
     pub(super) zone: TimeZone,
     pub(super) narrator: Arc<Narrator>,
     pub(super) redactor: Arc<RwLock<Redactor>>,
+    /// Held through a whole reload: two at once would mix their halves.
+    pub(super) masks: Mutex<Masks>,
     pub(super) kit: Arc<Kit>,
     pub(super) hosts: Arc<RwLock<Arc<Hosts>>>,
     pub(super) engine: Handle,
@@ -76,8 +79,9 @@ impl Reloader {
 
     /// Reloads now.
     pub(super) async fn reload(self: Arc<Self>) -> Result<Reloaded, String> {
+        let mut masks = self.masks.lock().await;
         systemd::reloading();
-        let outcome = self.try_reload().await;
+        let outcome = self.try_reload(&mut masks).await;
         if let Err(problems) = &outcome {
             self.narrator.error(&Line::ReloadRefused { problems });
         }
@@ -85,12 +89,15 @@ impl Reloader {
         outcome
     }
 
-    async fn try_reload(&self) -> Result<Reloaded, String> {
+    async fn try_reload(&self, masks: &mut Masks) -> Result<Reloaded, String> {
         let loaded = self.source.load().map_err(|error| error.to_string())?;
-        let Some(config) = loaded.config else { return Err(loaded.report.to_string()) };
+        let Some(mut config) = loaded.config else { return Err(loaded.report.to_string()) };
+        log::check_level(&config.log.level).map_err(|error| crate::store::in_one_line(&error))?;
+        // The old secrets too: commands that run still use them, and so does what is read at start only.
+        config.redactor = masks.learn(&config.secrets)?;
+        // From here on both are masked, so this may stay when the rest is refused.
         if let Some(log) = &self.log {
             log.set_redactor(Arc::new(super::LogMask(config.redactor.clone())));
-            log.set_level(&config.log.level).map_err(|error| error.to_string())?;
         }
         swap(&self.redactor, config.redactor.clone());
         if Fixed::of(&config) != self.fixed {
@@ -103,6 +110,9 @@ impl Reloader {
         let plans = plans::plans(&config, &hosts, &self.kit);
         let pairs = plans.pairs.len();
         let reloaded = self.engine.reload(plans).await.map_err(|error| error.to_string())?;
+        if let Some(Err(error)) = self.log.as_ref().map(|log| log.set_level(&config.log.level)) {
+            tracing::error!("the log keeps its level: {}", crate::store::in_one_line(&error));
+        }
         self.narrator.set_voice(voice(&config, &self.zone));
         // A host that is gone closes its sessions when the last command that runs there has ended.
         swap(&self.hosts, hosts);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::domain::guard;
 use crate::domain::name::{ServerName, SiteName};
-use crate::env::{Catalogue, Env, Group, KeyInfo, Names, Reader, Redactor, Report, Setting};
+use crate::env::{Catalogue, Env, Group, KeyInfo, Names, Reader, Redactor, Report, Secret, Setting};
 use crate::message::Language;
 
 pub mod general;
@@ -52,6 +52,8 @@ pub struct Config {
     pub telegram: telegram::Telegram,
     /// Masks every secret that was read.
     pub redactor: Redactor,
+    /// Every secret that was read, for a redactor that masks those of several configurations.
+    pub secrets: Vec<Secret>,
     /// Safer defaults that nobody changed, as key and value in force.
     pub safer: Vec<(crate::message::SaferDefault, String)>,
 }
@@ -97,7 +99,8 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let telegram = telegram::read(&global);
     let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
     let safer = guards::safer(&global);
-    let redactor = redactor(&reader);
+    let secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
+    let redactor = redactor(&secrets);
     let settings = settings(&reader, &redactor);
     let known: Vec<KeyInfo> = groups().iter().flat_map(|group| group.keys).copied().collect();
     let report = reader.finish(&Catalogue { known: &known, later: later::KEYS, names: &names });
@@ -113,16 +116,16 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             pairs: pairs?,
             telegram: telegram?,
             redactor: redactor.clone(),
+            secrets,
             safer,
         })
     })();
     Loaded { config: config.filter(|_| !report.is_broken()), report, redactor, settings }
 }
 
-fn redactor(reader: &Reader<'_>) -> Redactor {
-    let secrets = reader.secrets();
+fn redactor(secrets: &[Secret]) -> Redactor {
     // A table too large to build can only come from absurd secrets; the shapes of tokens are masked all the same.
-    Redactor::new(secrets.iter().map(String::as_str)).unwrap_or_default()
+    Redactor::new(secrets.iter().map(Secret::expose)).unwrap_or_default()
 }
 
 /// A URL is shown as the log shows it, and nowhere stands a secret that was read elsewhere.

@@ -1,6 +1,6 @@
 //! The pairs of `MAPPINGS`, the servers and sites they name, and the ladder of each pair.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use crate::domain::name::{PairName, ServerName, SiteName};
@@ -106,7 +106,31 @@ pub struct Read {
 
 /// Reads `MAPPINGS`.
 pub fn mappings(global: &Scoped<'_>) -> Option<Vec<PairName>> {
-    global.get(&MAPPINGS)
+    let mappings = global.get(&MAPPINGS)?;
+    one_key_one_meaning(global, &mappings);
+    Some(mappings)
+}
+
+/// Names may hold `_`, so two pairs, or a pair and a site, can share the beginning of their keys: one `…_COMMAND` would
+/// mean two things, and a command could run on the wrong host. Servers share no key with either.
+fn one_key_one_meaning(global: &Scoped<'_>, mappings: &[PairName]) {
+    let sites: BTreeSet<&str> = mappings.iter().map(|pair| pair.site.as_str()).collect();
+    let mut known: BTreeMap<String, &PairName> = BTreeMap::new();
+    for pair in mappings {
+        let PairName { site, server } = pair;
+        let prefix = format!("{site}_{server}");
+        let tell = |other: String| {
+            let what = format!("`{site}:{server}` and {other} would both be meant by {prefix}_COMMAND");
+            global.problem(&MAPPINGS, what, "rename one of them, here and in its keys");
+        };
+        if sites.contains(prefix.as_str()) {
+            tell(format!("the site `{prefix}`"));
+        }
+        match known.get(&prefix) {
+            Some(PairName { site, server }) => tell(format!("`{site}:{server}`")),
+            None => drop(known.insert(prefix, pair)),
+        }
+    }
 }
 
 /// Reads everything the pairs need; each server and site once, every problem of each.

@@ -156,6 +156,28 @@ fn every_problem_is_told_at_once_with_its_line() {
 }
 
 #[test]
+fn one_key_never_means_two_things() {
+    let mapped = |pairs: &str| {
+        let sites = "A_LOCAL=true\nA_B_LOCAL=true\nDC1_LOCAL=true\nDC1_SRV1_LOCAL=true\n";
+        let servers = "C_URL=http://x/\nB_C_URL=http://x/\nSRV1_URL=http://x/\n";
+        let own = if pairs.contains("A:A") { "A_URL=http://x/\n" } else { "" };
+        errors(&format!("{}{sites}{servers}{own}", LEAST.replace("MAPPINGS=DC3:SRV4", &format!("MAPPINGS={pairs}"))))
+    };
+    let remedy = "rename one of them, here and in its keys";
+    assert_eq!(
+        mapped("A:B_C,A_B:C"),
+        [format!(".env:2: MAPPINGS: `A_B:C` and `A:B_C` would both be meant by A_B_C_COMMAND; {remedy}")]
+    );
+    assert_eq!(
+        mapped("DC1:SRV1,DC1_SRV1:C"),
+        [format!(
+            ".env:2: MAPPINGS: `DC1:SRV1` and the site `DC1_SRV1` would both be meant by DC1_SRV1_COMMAND; {remedy}"
+        )]
+    );
+    assert_eq!(mapped("A:A,A:C,A_B:B_C,DC1:SRV1"), [""; 0]);
+}
+
+#[test]
 fn a_ladder_takes_each_rung_from_the_narrowest_scope_that_sets_it() {
     let config = good(&format!(
         "{}MAPPINGS=DC3:SRV4,DC3:SRV5,DC1:SRV4\nSRV5_URL=http://x/\nDC1_LOCAL=true\nCOMMAND_2=two\nDC3_COMMAND=site one\n\

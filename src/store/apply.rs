@@ -10,6 +10,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe};
 
 use super::write::{Closing, Ended, Order, Write};
 use crate::domain::refusal::Refusal;
+use crate::domain::remedy::{RunId, Verdict};
 
 /// Rows of one multi-row insert: 3 × 200 parameters are below SQLite's oldest limit of 999.
 const ROWS: usize = 200;
@@ -83,10 +84,7 @@ fn statement(write: &Write) -> Result<Option<Statement>, sqlx::Error> {
         Write::RunIntended(order) => ordered(order, None)?,
         Write::RunRefused { order, refusal } => ordered(order, Some(refusal))?,
         Write::RunEnded(ended) => run_ended(ended),
-        Write::RunJudged { run, verdict, at } => sqlx::query("UPDATE runs SET verdict = $2, judged_at = $3 WHERE id = $1")
-            .bind(run.to_string())
-            .bind(verdict.as_str().to_owned())
-            .bind(at.as_millisecond()),
+        Write::RunJudged { run, verdict, at } => judged(*run, verdict, *at)?,
         // Written by `states`.
         Write::PairState { .. } => return Ok(None),
         Write::PairForgotten { pair } => sqlx::query("DELETE FROM pair_states WHERE pair = $1").bind(pair.to_string()),
@@ -160,6 +158,22 @@ fn ordered(order: &Order, refusal: Option<&Refusal>) -> Result<Statement, sqlx::
     .bind(refusal.map(json).transpose()?)
     .bind(verdict.clone())
     .bind(verdict))
+}
+
+/// A run that was permitted and never sent reads like one that was refused at once: `skipped`, and why.
+fn judged(run: RunId, verdict: &Verdict, at: Timestamp) -> Result<Statement, sqlx::Error> {
+    let (sql, refusal) = match verdict {
+        Verdict::Skipped(refusal) => (
+            "UPDATE runs SET verdict = $2, judged_at = $3, refusal = $4, status = COALESCE(status, 'skipped') WHERE id = $1",
+            Some(json(refusal)?),
+        ),
+        _ => ("UPDATE runs SET verdict = $2, judged_at = $3 WHERE id = $1", None),
+    };
+    let query = sqlx::query(sql).bind(run.to_string()).bind(verdict.as_str().to_owned()).bind(at.as_millisecond());
+    Ok(match refusal {
+        Some(refusal) => query.bind(refusal),
+        None => query,
+    })
 }
 
 fn run_ended(ended: &Ended) -> Statement {

@@ -127,24 +127,23 @@ impl Store {
         .await
     }
 
-    /// Gives the starts of permitted runs since a moment, of one pair or of all, oldest first: what budgets are counted from.
-    /// Names that are no pairs are left out.
+    /// Gives the starts of runs since a moment, of one pair or of all, oldest first: what budgets are counted from. A run
+    /// that was refused, or permitted and never sent, is not among them; names that are no pairs are left out.
     pub async fn last_runs(
         &self,
         pair: Option<&PairName>,
         since: Timestamp,
     ) -> Result<Vec<(PairName, Timestamp)>, StoreError> {
-        let rows: Result<Vec<(String, i64)>, _> = if let Some(pair) = pair {
-            let sql = "SELECT pair, intended_at FROM runs \
-                       WHERE pair = $1 AND intended_at >= $2 AND refusal IS NULL ORDER BY intended_at, id";
-            let query = sqlx::query_as(sql).bind(pair.to_string()).bind(since.as_millisecond());
-            query.fetch_all(&self.readers).await
-        } else {
-            let sql = "SELECT pair, intended_at FROM runs \
-                       WHERE intended_at >= $1 AND refusal IS NULL ORDER BY intended_at, id";
-            sqlx::query_as(sql).bind(since.as_millisecond()).fetch_all(&self.readers).await
-        };
-        let rows = rows.map_err(|error| self.sort(error))?;
+        let of_pair = if pair.is_some() { "AND pair = $2" } else { "" };
+        let sql = format!(
+            "SELECT pair, intended_at FROM runs WHERE intended_at >= $1 AND refusal IS NULL \
+             AND (verdict IS NULL OR verdict <> 'skipped') {of_pair} ORDER BY intended_at, id"
+        );
+        let mut query = sqlx::query_as::<Any, (String, i64)>(AssertSqlSafe(sql)).bind(since.as_millisecond());
+        if let Some(pair) = pair {
+            query = query.bind(pair.to_string());
+        }
+        let rows = self.within_limit(query.fetch_all(&self.readers)).await?;
         Ok(rows.into_iter().filter_map(|(pair, at)| Some((pair.parse().ok()?, time(at)))).collect())
     }
 
@@ -154,8 +153,8 @@ impl Store {
         let sql = "SELECT (SELECT COUNT(*) FROM incidents), (SELECT COUNT(*) FROM incidents WHERE closed_at IS NULL), \
                    (SELECT COUNT(*) FROM runs), (SELECT COUNT(*) FROM outbox WHERE stage = 'waiting'), \
                    (SELECT COUNT(*) FROM outbox WHERE stage = 'dead')";
-        let row: Result<(i64, i64, i64, i64, i64), _> = sqlx::query_as(sql).fetch_one(&self.readers).await;
-        let (incidents, open_incidents, runs, waiting_notices, dead_notices) = row.map_err(|error| self.sort(error))?;
+        let row = sqlx::query_as::<Any, (i64, i64, i64, i64, i64)>(sql).fetch_one(&self.readers);
+        let (incidents, open_incidents, runs, waiting_notices, dead_notices) = self.within_limit(row).await?;
         Ok(Counts { incidents, open_incidents, runs, waiting_notices, dead_notices, bytes })
     }
 
@@ -173,7 +172,7 @@ impl Store {
         if let Some(pair) = &filter.pair {
             query = query.bind(pair.to_string());
         }
-        query.fetch_all(&self.readers).await.map_err(|error| self.sort(error))
+        self.within_limit(query.fetch_all(&self.readers)).await
     }
 }
 

@@ -28,7 +28,7 @@ use writer::Writer;
 
 pub use write::{Closing, Ended, Order, Write};
 
-/// One transaction must end within this; a frozen database must not hold the writer for ever.
+/// One transaction and one read must end within this; a frozen database must not hold the writer, or whoever asks, for ever.
 pub const COMMIT_LIMIT: Duration = Duration::from_secs(20);
 
 /// Which database it is.
@@ -72,6 +72,11 @@ impl Store {
             *place = Some(connection);
             Ok(())
         };
+        self.within_limit(work).await
+    }
+
+    /// Gives work on the database up at [`COMMIT_LIMIT`]: a frozen disk or a server that fell silent answers nothing at all.
+    async fn within_limit<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
         match tokio::time::timeout(COMMIT_LIMIT, work).await {
             Ok(done) => done.map_err(|error| self.sort(error)),
             Err(_) => Err(StoreError::Slow(COMMIT_LIMIT)),
@@ -86,5 +91,19 @@ impl Store {
 
     fn sort(&self, error: sqlx::Error) -> StoreError {
         StoreError::sort(&self.kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_on_a_database_that_never_answers_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}/a.db", folder.path().display())).await.unwrap();
+        tokio::time::pause();
+        let never = std::future::pending::<Result<(), sqlx::Error>>();
+        assert!(matches!(store.within_limit(never).await, Err(StoreError::Slow(COMMIT_LIMIT))));
     }
 }

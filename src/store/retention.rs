@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{COMMIT_LIMIT, Kind, Store, StoreError};
+use super::{Kind, Store, StoreError};
 
 /// Rows removed at once: the writer is free for the recorder in between.
 const STEP: u64 = 1000;
@@ -60,21 +60,21 @@ impl Store {
             Kind::Sqlite { .. } => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
             Kind::Postgres => "SELECT pg_database_size(current_database())",
         };
-        sqlx::query_scalar(sql).fetch_one(&self.readers).await.map_err(|error| self.sort(error))
+        self.within_limit(sqlx::query_scalar(sql).fetch_one(&self.readers)).await
     }
 
     async fn remove(&self, sql: &'static str, before: i64) -> Result<u64, StoreError> {
         let limit = i64::try_from(STEP).unwrap_or(i64::MAX);
         let mut removed = 0;
         loop {
-            let work = async {
-                let (mut place, mut connection) = self.writer.lend().await?;
-                let done = sqlx::query(sql).bind(before).bind(limit).execute(&mut connection).await?;
-                *place = Some(connection);
-                Ok(done.rows_affected())
-            };
-            let rows = tokio::time::timeout(COMMIT_LIMIT, work).await;
-            let rows = rows.map_err(|_| StoreError::Slow(COMMIT_LIMIT))?.map_err(|error| self.sort(error))?;
+            let rows = self
+                .within_limit(async {
+                    let (mut place, mut connection) = self.writer.lend().await?;
+                    let done = sqlx::query(sql).bind(before).bind(limit).execute(&mut connection).await?;
+                    *place = Some(connection);
+                    Ok(done.rows_affected())
+                })
+                .await?;
             removed += rows;
             if rows < STEP {
                 return Ok(removed);

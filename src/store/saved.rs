@@ -58,7 +58,7 @@ pub struct Thread {
 impl Store {
     /// Reads what a start needs; a row that makes no sense is reported in [`Saved::unreadable`] and does not stop it.
     pub async fn load(&self) -> Result<Saved, StoreError> {
-        self.read_all().await.map_err(|error| self.sort(error))
+        self.within_limit(self.read_all()).await
     }
 
     async fn read_all(&self) -> Result<Saved, sqlx::Error> {
@@ -110,7 +110,7 @@ impl Store {
     /// Gives one named value.
     pub async fn setting(&self, key: &str) -> Result<Option<String>, StoreError> {
         let query = sqlx::query_scalar("SELECT value FROM settings WHERE key = $1").bind(key.to_owned());
-        query.fetch_optional(&self.readers).await.map_err(|error| self.sort(error))
+        self.within_limit(query.fetch_optional(&self.readers)).await
     }
 }
 

@@ -237,6 +237,27 @@ on_both!(what_is_written_is_read_back_after_a_start, |place: Place| async move {
     assert!(counts.bytes > 0);
 });
 
+on_both!(a_run_that_was_never_sent_tells_why_and_counts_for_no_budget, |place: Place| async move {
+    let store = place.store().await;
+    let skipped = Verdict::Skipped(Refusal::UpAgain);
+    let judged = Write::RunJudged { run: RunId(id(10)), verdict: skipped, at: at(2) };
+    let writes = [Write::RunIntended(order(10, 1)), judged, Write::RunIntended(order(11, 3))];
+    for _ in 0..2 {
+        store.commit(&writes).await.unwrap();
+        assert_eq!(store.last_runs(None, at(0)).await.unwrap(), [(pair(), at(3))]);
+        assert_eq!(store.last_runs(Some(&pair()), at(0)).await.unwrap(), [(pair(), at(3))]);
+    }
+    let skipped = store.actions(&Filter::default()).await.unwrap().pop().unwrap();
+    assert_eq!(skipped.refusal, Some(serde_json::json!("up_again")));
+    assert_eq!((skipped.status.as_deref(), skipped.verdict.as_deref()), (Some("skipped"), Some("skipped")));
+    let open: Vec<_> = store.load().await.unwrap().unfinished.into_iter().map(|order| order.run).collect();
+    assert_eq!(open, [RunId(id(11))]);
+    // As a version before this one left it: judged, and without the reason.
+    place.beside().await.execute("UPDATE runs SET refusal = NULL, status = NULL").await.unwrap();
+    assert_eq!(store.last_runs(None, at(0)).await.unwrap(), [(pair(), at(3))]);
+    assert_eq!(store.load().await.unwrap().unfinished.len(), 1);
+});
+
 on_both!(incidents_are_found_by_pair_time_and_state, |place: Place| async move {
     let store = place.store().await;
     let other = Write::IncidentOpened {

@@ -21,6 +21,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -89,6 +90,8 @@ pub enum AuditError {
 #[derive(Debug, Clone)]
 pub struct AuditLog {
     tail: Arc<Mutex<Tail>>,
+    /// Beside the lock, which is held while the disk takes its time.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// What opening found.
@@ -140,27 +143,25 @@ impl AuditLog {
         };
         sync_folder(path).map_err(failed)?;
         let tail = Tail { file, length: whole, head: head.clone(), waiting: VecDeque::new(), waiting_bytes: 0 };
-        Ok((Self { tail: Arc::new(Mutex::new(tail)) }, Opened { head, torn }))
+        Ok((Self { tail: Arc::new(Mutex::new(tail)), waiting: Arc::default() }, Opened { head, torn }))
     }
 
     /// Appends a record and waits until it is on disk; gives the new head, to be kept elsewhere. Blocks for one `fsync`:
     /// from async code call [`AuditLog::append`].
     ///
     /// # Errors
-    /// After `Later` the record is kept and goes first with the next append.
+    /// After `Later` the record is kept and goes first with the next append or [`AuditLog::flush`].
     pub fn append_now(&self, kind: Kind, record: &impl Serialize) -> Result<Head, AuditError> {
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         let (text, head) = line::write(&tail.head, kind, record).map_err(AuditError::Unwritable)?;
         if tail.waiting_bytes + text.len() > MOST_PENDING {
             // What waits may be writable by now: room is worth one more try.
-            tail.flush().map_err(|_| AuditError::Full)?;
+            self.write(&mut tail).map_err(|_| AuditError::Full)?;
         }
         tail.waiting_bytes += text.len();
         tail.waiting.push_back(text);
         tail.head = head;
-        let waiting = tail.waiting.len();
-        tail.flush().map_err(|source| AuditError::Later { waiting, source })?;
-        Ok(tail.head.clone())
+        self.write(&mut tail)
     }
 
     /// [`AuditLog::append_now`] on a blocking thread.
@@ -170,9 +171,34 @@ impl AuditLog {
         done.map_err(|error| AuditError::Unwritable(error.to_string()))?
     }
 
-    /// Records that wait because the file could not be written.
+    /// Writes what waits; gives the head, which is on disk then. Runs on a blocking thread.
+    ///
+    /// # Errors
+    /// `Later`: it waits on.
+    pub async fn flush(&self) -> Result<Head, AuditError> {
+        let log = self.clone();
+        let work = move || log.write(&mut log.tail.lock().unwrap_or_else(PoisonError::into_inner));
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|error| AuditError::Unwritable(error.to_string()))?
+    }
+
+    /// Records that wait because the file could not be written. Never blocks.
     pub fn waiting(&self) -> usize {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn write(&self, tail: &mut Tail) -> Result<Head, AuditError> {
+        let written = tail.flush();
+        let waiting = tail.waiting.len();
+        self.waiting.store(waiting, Ordering::Relaxed);
+        written.map_err(|source| AuditError::Later { waiting, source })?;
+        Ok(tail.head.clone())
+    }
+
+    /// Puts another file in place, to see what becomes of records that cannot be written.
+    #[cfg(test)]
+    pub(crate) fn swap_file(&self, file: File) -> File {
+        std::mem::replace(&mut self.tail.lock().unwrap().file, file)
     }
 }
 
