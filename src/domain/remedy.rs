@@ -42,7 +42,7 @@ id! {
 pub enum RunStatus {
     /// Ran and exited 0.
     Executed,
-    /// Ran and exited otherwise, or was killed by a signal.
+    /// Ran and exited otherwise, or was killed by a signal; or the host let us in and would not run it.
     Failed,
     /// Did not end within its time, or the host did not answer in time.
     Timeout,
@@ -50,7 +50,7 @@ pub enum RunStatus {
     Unreachable,
     /// The host refused our login.
     AuthFailed,
-    /// The host showed another key than the recorded one.
+    /// The host showed a key that we do not trust: another than the recorded one, or an unknown one where that is refused.
     HostKeyMismatch,
     /// Not permitted; see [`Refusal`].
     Skipped,
