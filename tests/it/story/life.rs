@@ -85,9 +85,12 @@ async fn a_broken_file_at_a_reload_changes_nothing_and_a_good_one_swaps() {
     let refused = agent.says(&["The new configuration was refused, the old one stays", "INTERVAL"]).await;
     assert!(refused.contains("ERROR"), "{refused}");
     target.probed(2).await;
+    agent.set(&[("INTERVAL", "0.4"), ("COMMAND", "other"), ("LOG_LEVEL", "loud")]);
+    agent.signal(Signal::HUP);
+    agent.says(&["The new configuration was refused, the old one stays", "LOG_LEVEL"]).await;
 
     agent.set(&[
-        ("INTERVAL", "0.4"),
+        ("LOG_LEVEL", "info"),
         ("MAPPINGS", "DC3:SRV4,DC3:SRV5"),
         ("SRV5_URL", &other.url()),
         ("LANGUAGE", "ru"),
