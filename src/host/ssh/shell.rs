@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_hosts_limit_comes_before_ours() {
-        for (limit, remote, own) in [(60, 59, 60), (2, 1, 2), (1, 1, 2)] {
+        for (limit, remote, own) in [(60, 59, 65), (2, 1, 7), (1, 1, 7)] {
             assert_eq!(remote_limit(Duration::from_secs(limit)), remote);
             assert_eq!(own_limit(Duration::from_secs(limit)), Duration::from_secs(own));
         }
