@@ -193,16 +193,16 @@ async fn a_command_over_its_limit_is_told_so_and_dies_on_the_host() {
 }
 
 #[tokio::test]
-async fn a_command_that_ignores_term_ends_for_us_in_time_and_on_the_host_soon_after() {
+async fn a_command_that_ignores_term_is_killed_on_the_host_before_it_ends_for_us() {
     let sshd = Sshd::start(&Options::default());
     let site = Site::with_key(&sshd);
     let begun = Instant::now();
     let shell = "trap '' TERM; echo $$; while :; do sleep 1; done";
     let ended = site.host().run(&order(shell, Duration::from_secs(2)), async { true }).await;
     let Err(HostError::TimedOut { captured, .. }) = ended else { panic!("{ended:?}") };
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(10));
     let pid = captured.text.trim().to_owned();
-    assert!(wait_until(Duration::from_secs(12), || !Path::new("/proc").join(&pid).exists()), "{pid} lives on");
+    assert!(wait_until(Duration::from_secs(2), || !Path::new("/proc").join(&pid).exists()), "{pid} lives on");
 }
 
 #[tokio::test]
