@@ -11,6 +11,7 @@ pub mod name;
 pub mod notice;
 pub mod outage;
 pub mod reading;
+pub mod record;
 pub mod refusal;
 pub mod remedy;
 pub mod step;
