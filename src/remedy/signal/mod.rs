@@ -113,7 +113,9 @@ impl Signal {
                 "this agent may not send {signal} to process {process}, which belongs to another user: run the agent as \
                  that user or give it CAP_KILL, see deploy/local-remedies.conf.example"
             ),
-            Errno::NOSYS => "this kernel cannot hold a process (pidfd_open, Linux 5.3): use a command instead".to_owned(),
+            Errno::NOSYS => {
+                "this kernel cannot hold a process (pidfd_open, Linux 5.3): use a command instead".to_owned()
+            }
             error => format!("{signal} could not be sent to process {process}: {error}"),
         })
     }
@@ -177,14 +179,6 @@ impl Remedy for Signal {
 
 fn ended(status: RunStatus, error: String, duration: Duration, output: Captured) -> Done {
     let started = status == RunStatus::Executed;
-    let run = Run {
-        status,
-        started,
-        exit_code: None,
-        signal: None,
-        duration,
-        excerpt: excerpt(&output.text),
-        error,
-    };
+    let run = Run { status, started, exit_code: None, signal: None, duration, excerpt: excerpt(&output.text), error };
     Done { run, output }
 }

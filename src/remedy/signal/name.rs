@@ -47,7 +47,9 @@ mod tests {
 
     #[test]
     fn a_signal_is_named_in_every_usual_way() {
-        for (text, name) in [("HUP", "HUP"), ("sighup", "HUP"), (" 1 ", "HUP"), ("SIGUSR2", "USR2"), ("15", "TERM"), ("9", "KILL")] {
+        for (text, name) in
+            [("HUP", "HUP"), ("sighup", "HUP"), (" 1 ", "HUP"), ("SIGUSR2", "USR2"), ("15", "TERM"), ("9", "KILL")]
+        {
             assert_eq!(SignalName::parse(text).unwrap().name, name);
         }
         for text in ["", "0", "-1", "64", "19", "STOP", "SIG", "SIGSIGHUP", "HUP TERM", "1; reboot"] {

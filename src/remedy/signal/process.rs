@@ -107,7 +107,8 @@ fn by_file(file: &Path, name: Option<&str>) -> Result<Process, String> {
         let found = one_line(text.as_bytes(), 20);
         return Err(format!("the pid file {shown} holds `{found}`, which is no process number"));
     };
-    let stale = |why: &str| format!("the pid file {shown} is stale: {why}; look why the program ended without removing it");
+    let stale =
+        |why: &str| format!("the pid file {shown} is stale: {why}; look why the program ended without removing it");
     let Some(process) = Process::of(pid) else {
         return Err(stale(&format!("there is no process {pid} (any more, or that this user may see)")));
     };
@@ -143,14 +144,16 @@ fn by_name(name: &str) -> Result<Process, String> {
     let count = found.len();
     match (found.pop(), count) {
         (Some(process), 1) => Ok(process),
-        (None, _) => Err(format!(
-            "no process is named `{name}` (as `ps -e -o comm` shows it), or this user may not see it"
-        )),
+        (None, _) => {
+            Err(format!("no process is named `{name}` (as `ps -e -o comm` shows it), or this user may not see it"))
+        }
         (Some(last), _) => {
             let shown = found.iter().take(NAMED - 1).chain([&last]).map(|process| process.pid.to_string());
             let shown = shown.collect::<Vec<_>>().join(", ");
             let more = if count > NAMED { ", and more" } else { "" };
-            Err(format!("{count} processes are named `{name}` ({shown}{more}) and only one may be: name a pid file instead"))
+            Err(format!(
+                "{count} processes are named `{name}` ({shown}{more}) and only one may be: name a pid file instead"
+            ))
         }
     }
 }

@@ -26,7 +26,10 @@ const ADVICE: &[(&[&str], &str)] = &[
         &["repeated too quickly", "start-limit-hit", "attempted too often"],
         "it was started too often and systemd gave up: mend what ends it (`journalctl -u`), then `systemctl reset-failed`",
     ),
-    (&["systemctl: not found", "systemctl: command not found"], "the host has no systemctl: heal it with a command instead"),
+    (
+        &["systemctl: not found", "systemctl: command not found"],
+        "the host has no systemctl: heal it with a command instead",
+    ),
 ];
 
 /// No unit of any kind can be reached.
@@ -55,7 +58,10 @@ mod tests {
                 "polkit rule",
             ),
             ("Interactive authentication required.\nsudo: a password is required", "/etc/sudoers.d/monitor"),
-            ("sudo: The \"no new privileges\" flag is set, which prevents sudo from running as root.", "NoNewPrivileges"),
+            (
+                "sudo: The \"no new privileges\" flag is set, which prevents sudo from running as root.",
+                "NoNewPrivileges",
+            ),
             ("Failed to start a.service: Unit a.service not found.", "list-unit-files"),
             ("Failed to restart a.service: Unit a.service is masked.", "unmask"),
             ("a.service: Start request repeated too quickly.", "reset-failed"),

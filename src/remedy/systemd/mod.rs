@@ -108,11 +108,18 @@ impl Remedy for Systemd {
         Some(Box::pin(async move {
             let order = Order { shell: self.look.clone(), env: Vec::new(), limit: LOOK };
             match self.host.run(&order, async { true }).await {
-                Ok(done) if done.exit == Exit::Code(0) => Ok(format!("{} knows the units of `{}`", self.name, self.text)),
+                Ok(done) if done.exit == Exit::Code(0) => {
+                    Ok(format!("{} knows the units of `{}`", self.name, self.text))
+                }
                 Ok(done) => {
                     let said = one_line(done.captured.text.as_bytes(), LAST_LINE);
                     let advice = advice::advice(&done.captured.text).map(|advice| format!("; {advice}"));
-                    Err(format!("`{}` would not work on {}: {said}{}", self.text, self.name, advice.unwrap_or_default()))
+                    Err(format!(
+                        "`{}` would not work on {}: {said}{}",
+                        self.text,
+                        self.name,
+                        advice.unwrap_or_default()
+                    ))
                 }
                 Err(error) => Err(error.to_string()),
             }
@@ -133,7 +140,9 @@ impl Remedy for Systemd {
                 }
                 (RunStatus::Timeout, true) => {
                     // The job belongs to systemd: what was stopped is only the program that waited for it.
-                    done.run.error.push_str("; systemd may go on with its job, `systemctl list-jobs` on the host tells");
+                    done.run
+                        .error
+                        .push_str("; systemd may go on with its job, `systemctl list-jobs` on the host tells");
                 }
                 _ => {}
             }

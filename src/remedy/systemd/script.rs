@@ -33,7 +33,8 @@ const NOT_RUNNING: i32 = 3;
 pub fn acting(action: Action, units: &[&Unit]) -> String {
     let verb = action.verb();
     let look = if action == Action::Stop { DOWN } else { UP };
-    let mut text = format!("{HEAD}{ACT}{look}printf '%s\\n' \"$1 is ${{state:-unknown}} after systemctl {verb}\"; return 1; }}; ");
+    let mut text =
+        format!("{HEAD}{ACT}{look}printf '%s\\n' \"$1 is ${{state:-unknown}} after systemctl {verb}\"; return 1; }}; ");
     for (place, unit) in units.iter().enumerate() {
         let rest: Vec<&str> = units.iter().skip(place + 1).map(|unit| unit.as_str()).collect();
         let rest = if rest.is_empty() { String::new() } else { format!("; not tried: {}", rest.join(" ")) };
@@ -55,7 +56,10 @@ pub fn acting(action: Action, units: &[&Unit]) -> String {
 pub fn looking(units: &[&Unit]) -> String {
     let mut text = format!("{HEAD}systemctl --version >/dev/null || exit 127; bad=; ");
     for unit in units {
-        let _ = write!(text, "systemctl cat '{unit}' >/dev/null 2>&1 || {{ printf '%s\\n' 'Unit {unit} not found.'; bad=1; }}; ");
+        let _ = write!(
+            text,
+            "systemctl cat '{unit}' >/dev/null 2>&1 || {{ printf '%s\\n' 'Unit {unit} not found.'; bad=1; }}; "
+        );
     }
     text.push_str("[ -z \"$bad\" ]");
     text

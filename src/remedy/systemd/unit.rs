@@ -5,8 +5,7 @@ use std::fmt;
 /// Characters of the longest name: <https://www.freedesktop.org/software/systemd/man/systemd.unit.html>.
 const LONGEST: usize = 255;
 /// Kinds of units that can be started and stopped. Devices appear by themselves, and scopes are made by programs.
-const SUFFIXES: &[&str] =
-    &["service", "timer", "socket", "path", "target", "mount", "automount", "swap", "slice"];
+const SUFFIXES: &[&str] = &["service", "timer", "socket", "path", "target", "mount", "automount", "swap", "slice"];
 
 /// The name of a unit that can be started and stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,7 +24,9 @@ impl Unit {
         }
         let strange = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '.' | '\\' | '@' | '-'));
         if text.chars().any(strange) || text.starts_with('-') {
-            return wrong("is no unit: letters, digits and : _ . \\ @ - can stand in a name, and no - at its beginning");
+            return wrong(
+                "is no unit: letters, digits and : _ . \\ @ - can stand in a name, and no - at its beginning",
+            );
         }
         let Some((name, suffix)) = text.rsplit_once('.').filter(|(_, suffix)| SUFFIXES.contains(suffix)) else {
             return wrong(&format!("does not end in .{}; did you mean `{text}.service`?", SUFFIXES.join(", .")));
@@ -59,7 +60,14 @@ mod tests {
 
     #[test]
     fn names_of_units_are_taken_and_everything_else_is_refused_with_a_reason() {
-        for good in ["nginx.service", "app@1.service", "a-b_c:d.timer", "dev-sda\\x2d1.swap", "multi-user.target", "a.b.service"] {
+        for good in [
+            "nginx.service",
+            "app@1.service",
+            "a-b_c:d.timer",
+            "dev-sda\\x2d1.swap",
+            "multi-user.target",
+            "a.b.service",
+        ] {
             assert_eq!(Unit::new(good).unwrap().as_str(), good);
         }
         for (bad, why) in [

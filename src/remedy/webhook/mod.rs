@@ -119,7 +119,11 @@ impl Webhook {
             self.client.post(self.url.clone()).timeout(call.limit).header(CONTENT_TYPE, "application/json").body(body);
         if let Some(Header { name, value }) = &self.hook.header {
             let Ok(mut value) = HeaderValue::from_str(value.expose()) else {
-                return (RunStatus::Failed, "the header cannot be sent: it holds a control character".into(), Captured::default());
+                return (
+                    RunStatus::Failed,
+                    "the header cannot be sent: it holds a control character".into(),
+                    Captured::default(),
+                );
             };
             value.set_sensitive(true);
             // One that we set too gives way.
@@ -142,7 +146,11 @@ impl Webhook {
                 Ok(None) => break,
                 Err(error) => {
                     let (kind, why) = self.broken(call, &error, true);
-                    return (kind, format!("the hook began to answer with status {status}, then {why}"), capture.finish());
+                    return (
+                        kind,
+                        format!("the hook began to answer with status {status}, then {why}"),
+                        capture.finish(),
+                    );
                 }
             }
         }
@@ -173,11 +181,25 @@ impl Webhook {
         match (error.is_timeout(), sent) {
             (true, true) => {
                 let limit = call.limit.as_secs_f64();
-                (RunStatus::Timeout, format!("the hook did not answer to the end within {limit} s; it may have acted. Raise COMMAND_TIMEOUT if it needs longer"))
+                (
+                    RunStatus::Timeout,
+                    format!(
+                        "the hook did not answer to the end within {limit} s; it may have acted. Raise COMMAND_TIMEOUT if it needs longer"
+                    ),
+                )
             }
-            (true, false) => (RunStatus::Timeout, format!("no connection to {address} in time; check the host, the port and the firewall between us")),
-            (false, true) => (RunStatus::Unreachable, format!("the connection to {address} was lost ({why}); it may have acted, look before you repeat it")),
-            (false, false) => (RunStatus::Unreachable, format!("cannot reach {address}: {why}; check the host, the port and the firewall between us")),
+            (true, false) => (
+                RunStatus::Timeout,
+                format!("no connection to {address} in time; check the host, the port and the firewall between us"),
+            ),
+            (false, true) => (
+                RunStatus::Unreachable,
+                format!("the connection to {address} was lost ({why}); it may have acted, look before you repeat it"),
+            ),
+            (false, false) => (
+                RunStatus::Unreachable,
+                format!("cannot reach {address}: {why}; check the host, the port and the firewall between us"),
+            ),
         }
     }
 }
@@ -210,7 +232,11 @@ impl Remedy for Webhook {
             let begun = Instant::now();
             let sent = Arc::new(AtomicBool::new(false));
             let (status, error, output) = match self.hook.body.render(call) {
-                Err(why) => (RunStatus::Failed, format!("the body was not made, so nothing was sent: {why}"), Captured::default()),
+                Err(why) => (
+                    RunStatus::Failed,
+                    format!("the body was not made, so nothing was sent: {why}"),
+                    Captured::default(),
+                ),
                 Ok(_) if !ready.await => return shell::done(Err(HostError::Withheld), begun.elapsed()),
                 Ok(body) => self.send(call, body, &sent).await,
             };

@@ -44,7 +44,8 @@ impl Template {
         environment.set_auto_escape_callback(|_| AutoEscape::Json);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
-        let named = environment.template_from_str(source).map_err(|error| in_words(&error))?.undeclared_variables(false);
+        let named =
+            environment.template_from_str(source).map_err(|error| in_words(&error))?.undeclared_variables(false);
         let globals: Vec<&str> = environment.globals().map(|(name, _)| name).collect();
         let mut unknown: Vec<&str> = named.iter().map(String::as_str).collect();
         unknown.retain(|name| !NAMES.contains(name) && !globals.contains(name));
@@ -99,10 +100,12 @@ impl Template {
 /// What can differ between calls: no incident, the first check, a later one.
 fn samples() -> impl Iterator<Item = Call> {
     let incident = Some(IncidentId(Uuid::nil()));
-    [(None, 0, 1), (incident, 1, 1), (incident, 2, 1), (incident, 99, 2)].into_iter().filter_map(|(incident, attempt, rung)| {
-        let pair: PairName = "DC3:SRV4".parse().ok()?;
-        Some(Call { pair, incident, run: RunId(Uuid::nil()), attempt, rung, limit: std::time::Duration::ZERO })
-    })
+    [(None, 0, 1), (incident, 1, 1), (incident, 2, 1), (incident, 99, 2)].into_iter().filter_map(
+        |(incident, attempt, rung)| {
+            let pair: PairName = "DC3:SRV4".parse().ok()?;
+            Some(Call { pair, incident, run: RunId(Uuid::nil()), attempt, rung, limit: std::time::Duration::ZERO })
+        },
+    )
 }
 
 fn in_words(error: &minijinja::Error) -> String {
@@ -135,7 +138,8 @@ mod tests {
     #[test]
     fn the_default_and_every_sensible_template_give_json() {
         let call = samples().nth(1).unwrap();
-        let body: serde_json::Value = serde_json::from_str(&Template::new(DEFAULT).unwrap().render(&call).unwrap()).unwrap();
+        let body: serde_json::Value =
+            serde_json::from_str(&Template::new(DEFAULT).unwrap().render(&call).unwrap()).unwrap();
         assert_eq!((&body["pair"], &body["site"], &body["attempt"]), (&"DC3-SRV4".into(), &"DC3".into(), &1.into()));
         let by_hand = Template::new(DEFAULT).unwrap().render(&samples().next().unwrap()).unwrap();
         assert!(by_hand.contains("\"incident\": null"), "{by_hand}");
