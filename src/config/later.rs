@@ -46,7 +46,6 @@ pub const KEYS: &[Later] = &[
     server("NOTIFY"),
     server("ENVIRONMENT"),
     server("DEPENDS_ON"),
-    site("SERVICES"),
     site("WITNESSES"),
     site("COMMAND_MODE"),
     site("COMMAND_{K}_MODE"),

@@ -17,15 +17,19 @@ pub mod later;
 pub mod log;
 pub mod pace;
 pub mod pairs;
+pub mod remedies;
 pub mod server;
 pub mod site;
 pub mod telegram;
 
 #[cfg(test)]
+mod remedies_tests;
+#[cfg(test)]
 mod tests;
 
 pub use general::General;
 pub use pairs::Pair;
+pub use remedies::Act;
 pub use server::Server;
 pub use site::{Place, Site};
 
@@ -99,7 +103,9 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let telegram = telegram::read(&global);
     let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
     let safer = guards::safer(&global);
-    let secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
+    let mut secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
+    let acts = sites.iter().flat_map(|sites| sites.values()).filter_map(|site| site.act.as_ref());
+    secrets.extend(acts.flat_map(Act::secrets));
     let redactor = redactor(&secrets);
     let settings = settings(&reader, &redactor);
     let known: Vec<KeyInfo> = groups().iter().flat_map(|group| group.keys).copied().collect();
@@ -151,6 +157,7 @@ pub fn groups() -> &'static [Group<'static>] {
         server::GROUP,
         site::GROUP,
         pairs::LADDER,
+        remedies::GROUP,
         guards::GROUP,
         telegram::GROUP,
         log::GROUP,
