@@ -160,13 +160,19 @@ fn settings(reader: &Reader<'_>, redactor: &Redactor) -> Vec<Setting> {
     for setting in &mut settings {
         if setting.name == server::URL.name
             && setting.scope == server::URL.scope
-            && let Ok(url) = url::Url::parse(setting.value.trim())
+            && let Some(shown) = shown(&setting.value)
         {
-            setting.value = crate::fetch::shown(&url);
+            setting.value = shown;
         }
         setting.value = redactor.mask(&setting.value).into_owned();
     }
     settings
+}
+
+/// A target as it shows itself; what is no target yet shows nothing that may be secret.
+fn shown(url: &str) -> Option<String> {
+    let target = crate::probe::Target::parse(url).ok().map(|target| target.shown().to_owned());
+    target.or_else(|| url::Url::parse(url.trim()).ok().map(|url| crate::fetch::shown(&url)))
 }
 
 /// Every key, in the order of the reference.
