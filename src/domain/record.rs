@@ -23,7 +23,7 @@ pub struct Record {
     pub healed: u32,
     /// How many runs reached the host and were judged.
     pub runs: u32,
-    /// The middle of the times to heal; nothing when no run healed.
+    /// The middle of the times to heal; there is one as soon as one run healed.
     #[serde(rename = "median_ms", with = "super::millis::option", default)]
     pub median: Option<Duration>,
 }
@@ -86,8 +86,8 @@ impl Records {
         });
     }
 
-    /// Takes a run from the history, where the newest comes first: whether it healed, and how long that took.
-    pub fn recall(&mut self, pair: &PairName, command: &str, healed: bool, took: Option<Duration>) {
+    /// Takes a run from the history, where the newest comes first: how long it took to heal, or nothing when it did not help.
+    pub fn recall(&mut self, pair: &PairName, command: &str, healed_in: Option<Duration>) {
         let sums = self.pairs.entry(pair.clone()).or_default();
         let at = sums.iter().position(|sum| *sum.command == *command);
         if at.is_none() {
@@ -99,9 +99,10 @@ impl Records {
         }
         let Some(sum) = sums.get_mut(at.unwrap_or_default()) else { return };
         sum.runs = sum.runs.saturating_add(1);
-        sum.healed = sum.healed.saturating_add(u32::from(healed));
-        if healed && sum.times.len() < TIMES {
-            sum.times.extend(took);
+        let Some(time) = healed_in else { return };
+        sum.healed = sum.healed.saturating_add(1);
+        if sum.times.len() < TIMES {
+            sum.times.push_back(time);
         }
     }
 
@@ -197,8 +198,7 @@ mod tests {
     fn the_history_and_what_happens_after_it_make_one_record() {
         let mut records = Records::default();
         for seconds in [None, Some(5), Some(9)] {
-            let took = seconds.map(Duration::from_secs);
-            records.recall(&pair(), COMMAND, took.is_some(), took);
+            records.recall(&pair(), COMMAND, seconds.map(Duration::from_secs));
         }
         assert_eq!(told(&records, COMMAND), Some((2, 3, Some(7))));
         records.ran(&pair(), COMMAND, &run(RunStatus::Executed, true, 1));
@@ -210,7 +210,7 @@ mod tests {
     fn memory_is_bounded_and_keeps_what_is_newest() {
         let mut records = Records::default();
         for n in 0..100 {
-            records.recall(&pair(), &format!("old {n}"), true, Some(Duration::from_secs(1)));
+            records.recall(&pair(), &format!("old {n}"), Some(Duration::from_secs(1)));
         }
         assert!(told(&records, "old 15").is_some() && told(&records, "old 16").is_none());
         records.ran(&pair(), "old 15", &run(RunStatus::Executed, true, 1));

@@ -11,8 +11,11 @@ use crate::domain::name::PairName;
 use crate::domain::record::Records;
 use crate::domain::report::{Action, Draft, Ending, Incident, Outcome, Report};
 
-/// Rows of one kind that one report or one start reads, at most: some seconds of work.
-pub const MOST_READ: u32 = 500_000;
+/// Rows of one kind that one report reads, at most: some seconds of work.
+pub const MOST_READ: u32 = 300_000;
+
+/// Runs that a start reads for the records of commands, at most: it waits for them.
+const MOST_RECALLED: u32 = 100_000;
 
 /// What a report is about.
 #[derive(Debug, Clone)]
@@ -48,14 +51,21 @@ impl Store {
                             WHERE intended_at >= $1 AND verdict IN ('healed', 'ran_but_down', 'failed') \
                             ORDER BY intended_at DESC, id DESC LIMIT $2";
         self.within_limit(async {
-            let query = sqlx::query_as::<Any, ActionRow>(RUNS).bind(since.as_millisecond()).bind(i64::from(MOST_READ));
-            let mut rows = query.fetch(&self.readers);
+            let query = sqlx::query_as::<Any, ActionRow>(RUNS);
+            let mut rows = query.bind(since.as_millisecond()).bind(i64::from(MOST_RECALLED)).fetch(&self.readers);
             let mut records = Records::default();
             while let Some(row) = rows.try_next().await? {
-                let Some(action) = row.read() else { continue };
-                let healed = action.outcome == Outcome::Healed;
-                if healed || matches!(action.outcome, Outcome::RanButDown | Outcome::Failed) {
-                    records.recall(&action.pair, &action.command, healed, action.took);
+                let Some(Action { pair, command, outcome, took, .. }) = row.read() else { continue };
+                match outcome {
+                    // One whose times were lost would be neither.
+                    Outcome::Healed if took.is_some() => records.recall(&pair, &command, took),
+                    Outcome::RanButDown | Outcome::Failed => records.recall(&pair, &command, None),
+                    Outcome::Healed
+                    | Outcome::CouldNotRun
+                    | Outcome::Interrupted
+                    | Outcome::Refused(_)
+                    | Outcome::NotNeeded
+                    | Outcome::UnderWay => {}
                 }
             }
             Ok(records)

@@ -558,6 +558,25 @@ on_both!(the_records_of_commands_are_recalled_from_their_runs, |place: Place| as
     assert_eq!(told(&later, command), Some((0, 1, None)));
 });
 
+on_both!(a_report_of_a_long_history_is_drawn_within_seconds, |place: Place| async move {
+    let store = place.store().await;
+    let sql = "INSERT INTO runs (id, incident, pair, site, command, rung, attempt, intended_at, ended_at, duration_ms, \
+               verdict, judged_at) \
+               WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
+               SELECT 'r' || CAST(i AS TEXT), 'x', 'DC' || CAST(i % 100 AS TEXT) || '-SRV', 'DC', 'true', 1, 1, \
+               1700000000000 + i, 1700000000000 + i, 1500, 'healed', 1700000000000 + i FROM n";
+    place.beside().await.execute(sql).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let report = store.report(&period(0, 1000)).await.unwrap();
+    let (drawn, records) = (begun.elapsed(), store.records(at(0)).await.unwrap());
+    assert_eq!(report.commands.iter().map(|command| command.healed).sum::<u32>(), 100_000);
+    let record = records.of(&"DC7-SRV".parse().unwrap(), "true").unwrap();
+    assert_eq!((record.healed, record.median), (1000, Some(Duration::from_millis(1500))));
+    // A second or two in a debug build; the store gives work up after twenty.
+    let all = begun.elapsed();
+    assert!(all < Duration::from_secs(15), "drawn in {drawn:?}, with the records in {all:?}");
+});
+
 #[tokio::test]
 async fn the_file_and_its_logs_are_closed_to_others() {
     let folder = tempfile::tempdir().unwrap();
