@@ -15,4 +15,5 @@ pub mod reading;
 pub mod record;
 pub mod refusal;
 pub mod remedy;
+pub mod report;
 pub mod step;
