@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod guard;
 pub mod judge;
+pub mod maintenance;
 pub mod millis;
 pub mod name;
 pub mod notice;

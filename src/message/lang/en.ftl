@@ -76,6 +76,7 @@ cause-protocol = the answer is not of the protocol
 cause-resolver = our resolver does not answer
 cause-network = this machine has no network
 cause-exhausted = this machine is out of resources
+cause-denied = this machine does not let us look
 phase-dns = DNS { $ms } ms
 phase-connect = TCP { $ms } ms
 phase-tls = TLS { $ms } ms

@@ -58,6 +58,7 @@ cause-protocol = 프로토콜에 맞지 않는 응답
 cause-resolver = 우리 쪽 DNS 서버가 응답하지 않음
 cause-network = 이 장비의 네트워크가 끊김
 cause-exhausted = 이 장비의 자원이 부족함
+cause-denied = 이 장비가 확인을 허용하지 않음
 phase-dns = DNS { $ms }ms
 phase-connect = TCP { $ms }ms
 phase-tls = TLS { $ms }ms

@@ -71,6 +71,7 @@ cause-protocol = ответ не по протоколу
 cause-resolver = наш DNS-сервер не отвечает
 cause-network = у этой машины нет сети
 cause-exhausted = у этой машины кончились ресурсы
+cause-denied = эта машина не разрешает проверку
 phase-dns = DNS { $ms } мс
 phase-connect = TCP { $ms } мс
 phase-tls = TLS { $ms } мс
