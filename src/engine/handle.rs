@@ -53,6 +53,11 @@ pub enum Unmet {
         "no approval `{0}` is asked for: it was answered, the pair is up again, or it was never asked; `monitor status` shows those that wait"
     )]
     NoSuchApproval(String),
+    /// It is done, and will be forgotten by a restart.
+    #[error(
+        "done, but it did not reach the disk in time: a restart forgets it; check the space and rights of STATE_DIR, then say it again"
+    )]
+    NotKept,
     /// The guard says no even to an approved command.
     #[error("nothing was run: {0}")]
     Refused(&'static str),

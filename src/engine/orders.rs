@@ -34,10 +34,12 @@ impl Engine {
                 let _ = reply.send(self.reload(*plans));
             }
             Order::Stop { scope, by, lasts, reply } => {
-                let _ = reply.send(self.stop_healing(scope, by, lasts));
+                let stopped = self.stop_healing(scope, by, lasts);
+                self.answer_kept(stopped, reply);
             }
             Order::Resume { scope, by, reply } => {
-                let _ = reply.send(self.resume_healing(&scope, &by));
+                let resumed = self.resume_healing(&scope, &by);
+                self.answer_kept(resumed, reply);
             }
             Order::Answer { id, yes, by, reply } => {
                 let _ = reply.send(self.answer_approval(&id, yes, by));

@@ -20,6 +20,7 @@ mod floors;
 mod host_local;
 mod host_ssh;
 mod log_file;
+mod probe_afar;
 mod probe_http;
 mod probe_icmp;
 mod probe_tcp;
