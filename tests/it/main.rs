@@ -22,6 +22,7 @@ mod host_ssh;
 mod log_file;
 mod probe_http;
 mod reference;
+mod remedy;
 mod store;
 mod story;
 mod telegram;
