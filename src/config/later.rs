@@ -23,7 +23,6 @@ pub const KEYS: &[Later] = &[
     global("RECOVERY_SUCCESSES"),
     global("WITNESSES"),
     global("WITNESS_QUORUM"),
-    global("MAINTENANCE"),
     global("TELEGRAM_ADMINS"),
     global("TELEGRAM_COMMANDS"),
     global("SLACK_WEBHOOK_URL"),

@@ -6,7 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::domain::guard;
+use crate::domain::maintenance::Calendar;
 use crate::domain::name::{ServerName, SiteName};
 use crate::env::{Catalogue, Env, Group, KeyInfo, Names, Reader, Redactor, Report, Secret, Setting};
 use crate::message::Language;
@@ -15,6 +19,7 @@ pub mod general;
 pub mod guards;
 pub mod later;
 pub mod log;
+pub mod maintenance;
 pub mod pace;
 pub mod pairs;
 pub mod remedies;
@@ -44,6 +49,8 @@ pub struct Config {
     pub pace: pace::Pace,
     /// What the guard goes by.
     pub guard: guard::Rules,
+    /// Planned times.
+    pub maintenance: Calendar,
     /// How unknown host keys are met.
     pub host_keys: crate::host::HostKeyPolicy,
     /// Every mapped server.
@@ -70,10 +77,21 @@ impl Config {
 }
 
 /// What the process brings along that configuration may lean on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The socket of a running ssh-agent.
     pub ssh_agent: Option<PathBuf>,
+    /// The machine's time zone.
+    pub zone: TimeZone,
+    /// Wall time now: what is over is told.
+    pub now: Timestamp,
+}
+
+impl Default for Surroundings {
+    /// Nothing around, in UTC, at a time when nothing is over yet.
+    fn default() -> Self {
+        Self { ssh_agent: None, zone: TimeZone::UTC, now: Timestamp::UNIX_EPOCH }
+    }
 }
 
 /// What came of reading: the configuration unless something is wrong, and all that is to be said about it.
@@ -99,6 +117,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let log = log::read(&global);
     let pace = pace::read(&global);
     let guard = guards::read(&global);
+    let maintenance = maintenance::read(&global, mappings.as_deref(), around);
     let host_keys = global.get(&site::SSH_HOST_KEYS);
     let telegram = telegram::read(&global);
     let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
@@ -116,6 +135,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             log: log?,
             pace: pace?,
             guard: guard?,
+            maintenance: maintenance?,
             host_keys: host_keys?,
             servers: servers?,
             sites: sites?,
@@ -140,13 +160,19 @@ fn settings(reader: &Reader<'_>, redactor: &Redactor) -> Vec<Setting> {
     for setting in &mut settings {
         if setting.name == server::URL.name
             && setting.scope == server::URL.scope
-            && let Ok(url) = url::Url::parse(setting.value.trim())
+            && let Some(shown) = shown(&setting.value)
         {
-            setting.value = crate::fetch::shown(&url);
+            setting.value = shown;
         }
         setting.value = redactor.mask(&setting.value).into_owned();
     }
     settings
+}
+
+/// A target as it shows itself; what is no target yet shows nothing that may be secret.
+fn shown(url: &str) -> Option<String> {
+    let target = crate::probe::Target::parse(url).ok().map(|target| target.shown().to_owned());
+    target.or_else(|| url::Url::parse(url.trim()).ok().map(|url| crate::fetch::shown(&url)))
 }
 
 /// Every key, in the order of the reference.
@@ -159,6 +185,7 @@ pub fn groups() -> &'static [Group<'static>] {
         pairs::LADDER,
         remedies::GROUP,
         guards::GROUP,
+        maintenance::GROUP,
         telegram::GROUP,
         log::GROUP,
         general::GROUP,

@@ -10,7 +10,7 @@ use super::pace;
 
 /// What is probed.
 pub const URL: Key<Target> = Key::new(Scope::Server, "URL", |text| Target::parse(text).map_err(|error| format!("expected a URL: {error}")))
-    .about("What is probed; the scheme says how (http, https). A user and password in it are sent as basic authentication and never shown.", "http://srv4.example.com/health")
+    .about("What is probed; the scheme says how (http, https, tcp, icmp). A user and password in it are sent as basic authentication and never shown. `tcp://host:port` is up when a connection can be made; `icmp://host` when an echo request is answered, with `?count=3&loss=50%&latency=200ms` up to 3 of them, at most half lost, and half of them back within 200 ms.", "http://srv4.example.com/health")
     .required();
 /// Own interval.
 pub const INTERVAL: Key<Duration> = Key::new(Scope::Server, "INTERVAL", pace::interval)
@@ -28,7 +28,7 @@ pub const ATTEMPTS: Key<u32> = Key::new(Scope::Server, "ATTEMPTS", pace::attempt
 /// The keys of this section.
 pub const GROUP: Group<'static> = Group {
     title: "Servers",
-    intro: "What is probed: one `{SRV}_URL` for every server of MAPPINGS. A status of 200 to 399 after redirects is up.",
+    intro: "What is probed: one `{SRV}_URL` for every server of MAPPINGS. For http and https a status of 200 to 399 after redirects is up.",
     keys: &[URL.info(), INTERVAL.info(), TIMEOUT.info(), ATTEMPTS.info()],
 };
 

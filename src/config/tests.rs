@@ -90,6 +90,7 @@ fn what_is_not_set_has_the_promised_default() {
     assert_eq!(config.general.database_url.expose(), "sqlite://./monitor.db");
     assert_eq!((config.guard.budget.runs, config.guard.budget.window), (20, Duration::from_hours(1)));
     assert!((config.guard.storm_share - 0.5).abs() < f64::EPSILON && !config.guard.dry_run);
+    assert!(config.maintenance.is_empty());
     assert_eq!(config.host_keys, crate::host::HostKeyPolicy::AcceptNew);
     let pair = &config.pairs[0];
     assert_eq!((pair.timeout, pair.verify_window, pair.verify_interval), (secs(60), secs(15), secs(5)));

@@ -77,6 +77,8 @@ pub enum Cause {
     Network,
     /// Blind: this machine is out of descriptors, ports or memory.
     Exhausted,
+    /// Blind: this machine does not let us look.
+    Denied,
 }
 
 impl Cause {
@@ -95,13 +97,14 @@ impl Cause {
             Self::Resolver => "resolver",
             Self::Network => "network",
             Self::Exhausted => "exhausted",
+            Self::Denied => "denied",
         }
     }
 
     /// True for faults of the observer, which say nothing about the target.
     pub fn is_blind(self) -> bool {
         match self {
-            Self::Resolver | Self::Network | Self::Exhausted => true,
+            Self::Resolver | Self::Network | Self::Exhausted | Self::Denied => true,
             Self::Dns
             | Self::Refused
             | Self::Unreachable

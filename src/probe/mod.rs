@@ -4,6 +4,8 @@
 //! When to look, how often and what follows from it live in `engine` and `domain`.
 
 mod http;
+mod icmp;
+mod tcp;
 pub mod wire;
 
 use std::fmt;
@@ -16,7 +18,7 @@ use crate::domain::reading::{Fault, Reading};
 use wire::{Kit, Trace};
 
 /// Every kind, in the order the reference lists them.
-pub const KINDS: &[Kind] = &[http::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, tcp::KIND, icmp::KIND];
 
 /// One kind of probe.
 #[derive(Debug)]
@@ -127,7 +129,7 @@ mod tests {
             ("example.org", "a URL starts with its scheme"),
             ("example.org:8080/health", "a URL starts with its scheme"),
             ("10.0.0.1:80", "a URL starts with its scheme"),
-            ("gopher://example.org/", "`gopher` is not a known scheme; known schemes: http, https"),
+            ("gopher://example.org/", "`gopher` is not a known scheme; known schemes: http, https, tcp, icmp"),
             ("http://", "the URL has no host; write for example `http://example.org/`"),
             ("https:///path", "the URL has no host"),
             ("http:example.org", "the URL has no host"),

@@ -21,6 +21,8 @@ mod host_local;
 mod host_ssh;
 mod log_file;
 mod probe_http;
+mod probe_icmp;
+mod probe_tcp;
 mod reference;
 mod remedy;
 mod store;
