@@ -253,7 +253,7 @@ async fn a_host_without_the_unit_or_without_systemd_is_named_also_by_the_look() 
     assert!(told.contains("dc3 knows the units of `systemctl start a.service`"), "{told}");
     let missing = systemd(&host, Action::Start, &["a.service", "x.service"]);
     let told = missing.check().unwrap().await.unwrap_err();
-    assert!(told.contains("Unit x.service not found.") && told.contains("list-unit-files"), "{told}");
+    assert!(told.contains("No files found for x.service.") && told.contains("list-unit-files"), "{told}");
     assert_eq!(machine.deeds(), [""; 0], "a look changes nothing");
     let done = run(&missing, &call()).await;
     assert_eq!(done.run.exit_code, Some(5));
