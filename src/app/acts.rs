@@ -6,7 +6,7 @@ use crate::config::Act;
 use crate::host::Host;
 use crate::remedy::Remedy;
 use crate::remedy::signal::Signal;
-use crate::remedy::systemd::Systemd;
+use crate::remedy::systemd::{Action, Systemd};
 use crate::remedy::webhook::Webhook;
 
 /// Where a site's commands run: the host, its name in the records, and the address that exclusivity goes by.
@@ -27,4 +27,14 @@ pub fn build(act: &Act, spot: Spot, hooks: &reqwest::Client) -> Option<Arc<dyn R
         Act::Signal(order) => Arc::new(Signal::new(order.clone())),
         Act::Hook(hook) => Arc::new(Webhook::new(hooks.clone(), hook.clone())?),
     })
+}
+
+/// Builds what is done on recovery, where something is: units that were started for the incident are stopped.
+pub fn ending(act: &Act, spot: Spot) -> Option<(String, Arc<dyn Remedy>)> {
+    let Act::Units { units, .. } = act else { return None };
+    if !act.is_once() {
+        return None;
+    }
+    let text = crate::remedy::systemd::line(Action::Stop, units);
+    Some((text, Arc::new(Systemd::new(spot.host?, spot.name, spot.lane, Action::Stop, units))))
 }
