@@ -25,6 +25,8 @@ impl Judge {
         let (incident, since) = (outage.incident, rising.since);
         let owed = match rules.recovery {
             Aftercare::Nothing => None,
+            // What was never begun needs no end: if it runs, somebody else wants it to.
+            Aftercare::UntilDone if outage.last.is_none() => None,
             Aftercare::Once | Aftercare::UntilDone => Some(Owed { incident, tries: 0, due: now, ordered: None }),
         };
         match std::mem::replace(&mut self.state, State::Up { since, owed }) {
@@ -92,5 +94,70 @@ impl Judge {
             *owed = None;
         }
         vec![Effect::Judged { run: ordered.run, verdict: Verdict::Interrupted }, Effect::Save]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::super::backoff::Backoff;
+    use super::super::judge::Rules;
+    use super::super::reading::{Cause, Fault, Phases};
+    use super::super::refusal::Refusal;
+    use super::super::remedy::{IncidentId, Run, RunId, RunStatus};
+    use super::super::step::Seen;
+    use super::*;
+
+    fn down() -> Seen {
+        let fault = Fault::new(Cause::Refused, "connection refused");
+        Seen::Down { fault, phases: Phases::default(), incident: IncidentId(Uuid::from_u128(7)) }
+    }
+
+    fn permitted() -> Seen {
+        let command = "systemctl start a.service".to_owned();
+        let run = RunId(Uuid::from_u128(9));
+        Seen::Permitted(Ordered { run, rung: 1, command, ends_within: Duration::ZERO, once: true })
+    }
+
+    fn ran(status: RunStatus, started: bool) -> Seen {
+        let (excerpt, error) = (String::new(), String::new());
+        Seen::Ran(Run { status, started, exit_code: None, signal: None, duration: Duration::ZERO, excerpt, error })
+    }
+
+    /// Says whether something is run at the end of this incident.
+    fn is_ended(recovery: Aftercare, story: Vec<Seen>) -> bool {
+        let backoff = Backoff::new(Duration::from_secs(30), 1.5, Duration::from_mins(10));
+        let rules = Rules { backoff, attempts: 3, rungs: 1, successes: 1, hold: Duration::ZERO, recovery };
+        let mut judge = Judge::new(rules, State::Fresh);
+        let seen = story.into_iter().chain([Seen::Up]).enumerate();
+        let effects = seen.flat_map(|(second, seen)| {
+            let at = Timestamp::from_second(1_700_000_000 + 1000 * i64::try_from(second).unwrap()).unwrap();
+            judge.step(at, seen)
+        });
+        effects.filter(|effect| matches!(effect, Effect::AskRecovery { .. })).count() == 1
+    }
+
+    #[test]
+    fn what_was_begun_for_an_incident_is_ended_and_nothing_else_is() {
+        let refused = || Seen::Refused { command: "systemctl start a.service".into(), refusal: Refusal::DryRun };
+        for (begun, what, story) in [
+            (true, "it was started", vec![down(), permitted(), ran(RunStatus::Executed, true)]),
+            (true, "its start failed half way", vec![down(), permitted(), ran(RunStatus::Failed, true)]),
+            (true, "whether it was started is not known", vec![down(), permitted(), ran(RunStatus::Timeout, true)]),
+            (true, "we were stopped meanwhile", vec![down(), permitted(), Seen::Resumed]),
+            (false, "its start was refused", vec![down(), refused()]),
+            (false, "its host was not reached", vec![down(), permitted(), ran(RunStatus::Unreachable, false)]),
+            (
+                true,
+                "it was started at the second try",
+                vec![down(), refused(), down(), permitted(), ran(RunStatus::Executed, true)],
+            ),
+        ] {
+            assert_eq!(is_ended(Aftercare::UntilDone, story.clone()), begun, "{what}");
+            assert!(is_ended(Aftercare::Once, story), "a command for recoveries follows each incident: {what}");
+        }
     }
 }

@@ -12,7 +12,10 @@ use monitor::remedy::{Done, Remedy};
 use tempfile::TempDir;
 
 use super::{call, run, withheld};
+use crate::support::agent::Agent;
+use crate::support::bot_api::BotApi;
 use crate::support::sshd::{Options, Sshd, User};
+use crate::support::stage::Target;
 
 /// Says what the real one says, of units that are files: `units/NAME` holds the state, `starts/NAME` the state after a
 /// start, `types/NAME` the type; `fails/NAME` makes every verb fail. An ordinary user may act where `polkit` is there.
@@ -281,4 +284,57 @@ async fn a_job_that_outlasts_the_limit_is_said_to_go_on() {
     assert_eq!((done.run.status, done.run.started), (RunStatus::Timeout, true));
     assert!(done.run.error.contains("systemctl list-jobs"), "{}", done.run.error);
     assert_eq!(done.output.text, "systemctl start a.service\n", "what it was at is seen");
+}
+
+/// An agent on this machine whose pair is down, and that starts `a.service` for as long as it is.
+fn stand_in(api: &BotApi, machine: &Machine, target: &Target) -> Agent {
+    let mut agent = Agent::telling(api);
+    agent.environment("PATH", &format!("{}:/usr/bin:/bin", machine.folder.path().display()));
+    agent.set(&[("MAPPINGS", "DC3:SRV4"), ("SRV4_URL", &target.url()), ("DC3_LOCAL", "true")]);
+    agent.set(&[("DC3_SERVICES", "a.service,b.timer"), ("MAX_INTERVAL", "0.5")]);
+    agent
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stand_in_is_started_once_in_an_incident_and_stopped_when_it_ends() {
+    let (api, target) = (BotApi::start().await, Target::start(false).await);
+    let machine = Machine::with(&["a.service", "b.timer"]);
+    let mut agent = stand_in(&api, &machine, &target);
+    agent.start();
+    let started = agent.record("DC3-SRV4", 1).await;
+    assert_eq!(
+        (&started["command"], &started["status"]),
+        (&"systemctl start a.service b.timer".into(), &"executed".into())
+    );
+    let told = api.message(1).await;
+    assert!(told.plain.contains("systemctl start a.service b.timer"), "{}", told.plain);
+    // Further failing checks do not start it again.
+    target.probed(4).await;
+    assert_eq!(machine.deeds(), ["0 start a.service", "0 start b.timer"]);
+    target.set(true);
+    let stopped = agent.record("DC3-SRV4", 2).await;
+    assert_eq!(
+        (&stopped["command"], &stopped["status"]),
+        (&"systemctl stop b.timer a.service".into(), &"executed".into())
+    );
+    target.probed(2).await;
+    agent.stop();
+    assert_eq!(machine.deeds(), ["0 stop b.timer", "0 stop a.service"]);
+    assert_eq!(agent.records().len(), 2, "{:?}", agent.records());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_started_for_an_incident_is_not_stopped_after_it() {
+    let (api, target) = (BotApi::start().await, Target::start(false).await);
+    let machine = Machine::with(&["a.service", "b.timer"]);
+    let mut agent = stand_in(&api, &machine, &target);
+    agent.set(&[("COMMAND_MODE", "dry")]);
+    agent.start();
+    let refused = agent.record("DC3-SRV4", 1).await;
+    assert_eq!(refused["status"], "skipped");
+    target.set(true);
+    agent.says(&["DC3-SRV4 is up again"]).await;
+    target.probed(2).await;
+    agent.stop();
+    assert_eq!(machine.calls(), [""; 0], "somebody else may want it to run");
 }
