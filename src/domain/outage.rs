@@ -58,6 +58,9 @@ pub struct Outage {
     /// People were told that healing does not help.
     #[serde(default)]
     pub gave_up: bool,
+    /// Something was begun that has to be ended on recovery: services were started, or may have been.
+    #[serde(default)]
+    pub begun: bool,
     /// What was run needs no second run in this outage: the standby is on.
     #[serde(default)]
     pub standing: bool,

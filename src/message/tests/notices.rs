@@ -158,6 +158,7 @@ fn a_refusal_says_why_and_which_key_decides_it() {
         "COMMAND_MODE",
         "monitor approve 3f2a90",
         "anna",
+        "DC3-SRV5",
         "",
         "REMEDY_BUDGET",
         "STORM_LIMIT",
