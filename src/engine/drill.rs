@@ -41,6 +41,8 @@ pub struct Drill {
     deed: Deed,
     /// The run that was ordered.
     run: Option<RunId>,
+    /// What was handed to the host.
+    sent: Option<(Call, Rung)>,
     /// When the last step was begun.
     begun: Instant,
 }
@@ -50,14 +52,20 @@ impl Drill {
         self.found.step(name, ok, detail, self.begun);
         self.begun = Instant::now();
     }
+
+    /// How its effect is proved: by one probe where nothing was sent.
+    fn rules(&self) -> VerifyRules {
+        let once = VerifyRules { window: Duration::ZERO, interval: Duration::ZERO };
+        self.sent.as_ref().map_or(once, |(_, rung)| rung.verify)
+    }
 }
 
 /// How far a drill has come.
 pub enum Progress {
     /// Everything was looked at.
     Looked(Box<Drill>),
-    /// The pair was probed after the command; this is when it was seen up, and what was run of the pair's own.
-    Proved(Box<Drill>, Option<Duration>, VerifyRules, Option<(Call, Rung)>),
+    /// The pair was probed after the command; this is when it was seen up.
+    Proved(Box<Drill>, Option<Duration>),
 }
 
 impl Engine {
@@ -76,7 +84,7 @@ impl Engine {
         self.narrator.warn(&Line::Drill { pair: &pair, really, by: &by });
         let found = Rehearsal::new(known.plan.clone(), really);
         let (command, deed, begun) = (String::new(), Deed::Nothing, Instant::now());
-        let mut drill = Box::new(Drill { by, reply, found, command, deed, run: None, begun });
+        let mut drill = Box::new(Drill { by, reply, found, command, deed, run: None, sent: None, begun });
         let gate = self.gate.clone();
         self.rounds.spawn(async move {
             let looked = round::caught(&pair, drill.found.look(&gate)).await;
@@ -88,7 +96,7 @@ impl Engine {
     pub(super) fn drilled(&mut self, progress: Progress) {
         match progress {
             Progress::Looked(drill) => self.rehearse(drill),
-            Progress::Proved(drill, up_after, rules, ran) => self.conclude(drill, up_after, rules, ran),
+            Progress::Proved(drill, up_after) => self.conclude(drill, up_after),
         }
     }
 
@@ -98,7 +106,7 @@ impl Engine {
         let pair = drill.found.plan.pair.clone();
         let Some(own) = drill.found.plan.rung(1).cloned() else {
             drill.step(Stage::Command, true, "this pair has no command: people are told, nothing is healed".to_owned());
-            return self.prove(drill, None, Instant::now());
+            return self.prove(drill, Instant::now());
         };
         let (ok, detail) = self.opinion(&drill.found);
         drill.step(Stage::Guard, ok, detail);
@@ -112,7 +120,7 @@ impl Engine {
         } else {
             drill.step(Stage::Command, true, format!("left out, it has no harmless form; --really runs it: {command}"));
             drill.deed = Deed::Refused { command, refusal: Refusal::NoHarmlessForm };
-            return self.prove(drill, None, Instant::now());
+            return self.prove(drill, Instant::now());
         };
         let now = self.clock.now();
         let run = RunId(Uuid::now_v7());
@@ -192,7 +200,8 @@ impl Engine {
                 known.doing = Doing::Verifying;
             }
         }
-        self.prove(drill, Some((call, rung)).filter(|_| started), ended);
+        drill.sent = Some((call, rung)).filter(|_| started);
+        self.prove(drill, ended);
     }
 
     /// Takes that a drill's command was not sent.
@@ -205,37 +214,31 @@ impl Engine {
     fn drill_refused(&mut self, mut drill: Box<Drill>, refusal: Refusal) {
         drill.step(Stage::Command, false, format!("not run: {}", self.explained(&refusal)));
         drill.deed = Deed::Refused { command: std::mem::take(&mut drill.command), refusal };
-        self.prove(drill, None, Instant::now());
+        self.prove(drill, Instant::now());
     }
 
     /// Probes the pair in the verify window of what was run; once where nothing was.
-    fn prove(&mut self, drill: Box<Drill>, ran: Option<(Call, Rung)>, since: Instant) {
-        let once = VerifyRules { window: Duration::ZERO, interval: Duration::ZERO };
-        let rules = ran.as_ref().map_or(once, |(_, rung)| rung.verify);
+    fn prove(&mut self, drill: Box<Drill>, since: Instant) {
+        let rules = drill.rules();
         let (plan, gate) = (drill.found.plan.clone(), self.gate.clone());
         self.rounds.spawn(async move {
             let pair = plan.pair.clone();
             let up_after = round::caught(&pair, round::verify(plan, rules, since, gate)).await.flatten();
-            Report::Drilled(Progress::Proved(drill, up_after, rules, ran))
+            Report::Drilled(Progress::Proved(drill, up_after))
         });
     }
 
     /// Records and tells what the drill came to, and answers who ordered it.
-    fn conclude(
-        &mut self,
-        mut drill: Box<Drill>,
-        up_after: Option<Duration>,
-        rules: VerifyRules,
-        ran: Option<(Call, Rung)>,
-    ) {
-        if let Some((call, rung)) = ran.filter(|(call, _)| call.rung != NO_RUNG) {
+    fn conclude(&mut self, mut drill: Box<Drill>, up_after: Option<Duration>) {
+        let window = drill.rules().window;
+        if let Some((call, rung)) = drill.sent.take().filter(|(call, _)| call.rung != NO_RUNG) {
             self.release(&call);
             let host = rung.remedy.lane();
             if self.lanes.window_closed(host, &rung) {
                 self.next_turn(host);
             }
         }
-        let detail = match (up_after, rules.window) {
+        let detail = match (up_after, window) {
             (Some(_), Duration::ZERO) => "one probe saw the pair up".to_owned(),
             (None, Duration::ZERO) => "one probe did not see the pair up".to_owned(),
             (Some(after), _) => format!("a probe saw the pair up {} ms after the command", after.as_millis()),

@@ -52,3 +52,88 @@ pub fn of_pair(pair: &PairStatus) -> Vec<(Style, String)> {
     notes.extend(quiet.map(str::to_owned));
     notes.into_iter().map(|note| (ODD, note)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::handle::{Approval, CheckCounters, Doing};
+
+    fn pair(state: PairState) -> PairStatus {
+        PairStatus {
+            pair: "DC3-SRV4".parse().unwrap(),
+            url: String::new(),
+            state,
+            doing: Doing::Waiting,
+            since: None,
+            incident: None,
+            failures: 0,
+            response_ms: None,
+            phases: None,
+            fault: None,
+            checked_at: None,
+            next_check_s: None,
+            budget_spent: 0,
+            quiet: None,
+            flapping: false,
+            maintenance_until: None,
+            approval: None,
+        }
+    }
+
+    fn said(notes: Vec<(Style, String)>) -> String {
+        notes.into_iter().map(|(_, note)| note + "\n").collect()
+    }
+
+    #[test]
+    fn a_pair_that_is_held_by_nothing_says_nothing_and_each_hold_says_what_to_do() {
+        assert_eq!(said(of_pair(&pair(PairState::Up))), "");
+        let at = "2026-01-01T00:00:00Z".parse().unwrap();
+        let approval = Approval {
+            id: "3fa9c1".to_owned(),
+            pair: "DC3-SRV4".parse().unwrap(),
+            rung: 2,
+            command: "reboot \u{1b}[2J".to_owned(),
+            since: at,
+        };
+        let held = PairStatus {
+            flapping: true,
+            maintenance_until: Some(at),
+            approval: Some(approval),
+            quiet: Some(Quiet::ParentDown),
+            ..pair(PairState::Down)
+        };
+        let text = said(of_pair(&held));
+        for part in
+            ["in maintenance until 20", "monitor resume DC3-SRV4", "monitor approve 3fa9c1: reboot", "depends on"]
+        {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+    }
+
+    #[test]
+    fn stops_and_lost_witnesses_are_said_with_who_since_and_until() {
+        let at: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let stop = |scope, until| Stop { scope, by: "anna\u{7}".to_owned(), since: at, until };
+        let site = Scope::Site(crate::domain::name::SiteName::new("DC3").unwrap());
+        let mut status = Status {
+            version: String::new(),
+            pid: 1,
+            started_at: at,
+            at,
+            storm: false,
+            stops: vec![stop(Scope::All, None), stop(site, Some(at))],
+            cut_off: [("WITNESSES".to_owned(), at)].into(),
+            checks: CheckCounters::default(),
+            pairs: Vec::new(),
+        };
+        let text = said(of_all(&status));
+        for part in ["CUT OFF since 20", "of WITNESSES", "STOPPED: all pairs by anna", "until resumed", "resume DC3\n"]
+        {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+        assert!(!text.contains('\u{7}'), "{text:?}");
+        (status.stops, status.cut_off) = (Vec::new(), Default::default());
+        assert_eq!(said(of_all(&status)), "");
+    }
+}

@@ -266,3 +266,20 @@ async fn a_drill_tells_what_the_guard_would_say_and_really_runs_only_when_it_is_
     agent.stop();
     assert_eq!(host.stamps().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drill_sends_no_webhook_and_says_that_it_was_left_out() {
+    let (api, target) = (BotApi::start().await, Target::start(true).await);
+    let hook = Target::start(true).await;
+    let mut agent = Agent::telling(&api);
+    agent.set(&[("MAPPINGS", "DC3:SRV4"), ("SRV4_URL", &target.url()), ("DC3_HOOK_URL", &hook.url())]);
+    agent.start();
+    target.probed(1).await;
+    let report = json(&agent, &["drill", "DC3-SRV4", "--json"], 0);
+    let command = steps(&report).into_iter().find(|(name, ..)| *name == "command").unwrap();
+    assert!(command.2.contains("left out") && command.2.contains("--really"), "{report}");
+    let told = api.message(1).await.plain;
+    assert!(told.contains("was not run (the drill leaves it out"), "{told}");
+    assert!(hook.hits().is_empty(), "nothing was sent");
+    agent.stop();
+}
