@@ -254,11 +254,10 @@ impl Engine {
         let durable = self.ledger.recorded(vec![batch], INTENT_WITHIN);
         self.rounds.spawn(async move {
             let durable = durable.await;
-            let run = run.map_or_else(|| "no run".to_owned(), |run| format!("run {run}"));
-            let detail = if durable {
-                format!("{run}: on disk")
-            } else {
-                format!("{run}: not on disk within {} s; the log tells why", INTENT_WITHIN.as_secs())
+            let detail = match (durable, run) {
+                (true, Some(run)) => format!("recorded {run}"),
+                (true, None) => "recorded".to_owned(),
+                (false, _) => format!("not on disk within {} s; the log tells why", INTENT_WITHIN.as_secs()),
             };
             found.step(Stage::Record, durable, detail, begun);
             let detail = if channels.is_empty() {

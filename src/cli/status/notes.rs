@@ -133,7 +133,7 @@ mod tests {
             assert!(text.contains(part), "no {part} in {text}");
         }
         assert!(!text.contains('\u{7}'), "{text:?}");
-        (status.stops, status.cut_off) = (Vec::new(), Default::default());
+        (status.stops, status.cut_off) = (Vec::new(), std::collections::BTreeMap::new());
         assert_eq!(said(of_all(&status)), "");
     }
 }
