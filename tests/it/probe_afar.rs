@@ -39,7 +39,7 @@ fn looked(url: &str, programs: &[&str]) -> i32 {
         };
         symlink(from.unwrap_or_else(|| panic!("apt-get install {package}")), bin.path().join(program)).unwrap();
     }
-    let text = Target::parse(url).unwrap().from_afar(Duration::from_secs(5)).unwrap();
+    let text = Target::parse(url).unwrap().afar_shell(Duration::from_secs(5)).unwrap();
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(text).env_clear().env("PATH", bin.path());
     shell.status().unwrap().code().unwrap()
@@ -70,6 +70,6 @@ async fn every_program_that_may_look_tells_up_from_down() {
 
 #[test]
 fn a_login_never_stands_in_another_machines_command_lines() {
-    let text = Target::parse("https://bob:s3cret@h.test/x").unwrap().from_afar(Duration::from_secs(1)).unwrap();
+    let text = Target::parse("https://bob:s3cret@h.test/x").unwrap().afar_shell(Duration::from_secs(1)).unwrap();
     assert!(!text.contains("s3cret") && !text.contains("bob"), "{text}");
 }

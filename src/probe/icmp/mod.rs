@@ -60,7 +60,7 @@ impl Probe for Icmp {
     }
 
     /// One echo request: whether it is reached, not how well. `ping` ends with 2 when it may not send or knows no such name.
-    fn from_afar(&self, limit: Duration) -> Option<String> {
+    fn afar_shell(&self, limit: Duration) -> Option<String> {
         let (host, seconds) =
             (quoted(self.address.host().to_string().trim_matches(['[', ']'])), limit.as_secs().max(1));
         Some(format!(
