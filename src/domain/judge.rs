@@ -164,9 +164,8 @@ impl Judge {
     }
 
     fn up(&mut self, now: Timestamp) -> Vec<Effect> {
-        self.resumed = false;
         let while_off = std::mem::take(&mut self.off);
-        match &mut self.state {
+        let effects = match &mut self.state {
             State::Fresh => {
                 self.state = State::Up { since: now, owed: None };
                 vec![Effect::Next(Next::Slot)]
@@ -177,7 +176,10 @@ impl Judge {
                 effects
             }
             State::Down(_) => self.rise(now, None, while_off),
-        }
+        };
+        // While the incident is open, what was ordered in it before the gap may still be at work.
+        self.resumed &= self.outage().is_some();
+        effects
     }
 
     fn down(&mut self, now: Timestamp, fault: Fault, phases: Phases, incident: IncidentId) -> Vec<Effect> {
@@ -188,7 +190,13 @@ impl Judge {
         {
             let next = self.rest(now, outage);
             self.bound(now);
-            return vec![Effect::Next(Next::In(next))];
+            let mut effects = vec![Effect::Next(Next::In(next))];
+            if let State::Down(outage) = &mut self.state
+                && outage.rising.take().is_some()
+            {
+                effects.push(Effect::Save);
+            }
+            return effects;
         }
         self.resumed = false;
         let mut effects = Vec::new();
