@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::alarm::Alarms;
 use super::evidence::{Afar, Evidence, Quiet};
 use super::flap::{self, Changes, Flapping};
 use super::maintenance::Calendar;
@@ -51,6 +52,8 @@ pub struct Memory {
     pub stops: Stops,
     /// The storm that goes on.
     pub storm: Option<Raging>,
+    /// Alarms whose end people have not heard of; the engine keeps them.
+    pub alarms: Alarms,
 }
 
 /// Proof that the guard said yes; nothing runs without one.
@@ -298,7 +301,7 @@ impl Guard {
     pub fn memory(&self, now: Timestamp) -> Memory {
         let mut stops = Stops::default();
         self.stops.in_force(now).cloned().for_each(|stop| stops.add(stop));
-        Memory { stops, storm: self.weather.raging() }
+        Memory { stops, storm: self.weather.raging(), alarms: Alarms::default() }
     }
 
     /// Takes up what was saved, once every pair that is down was entered.

@@ -101,7 +101,6 @@ impl Engine {
     /// Judges a check by all that is known.
     fn judge(&mut self, pair: &PairName, check: Check) {
         let now = self.clock.now();
-        let watched = self.pairs.len();
         self.end_check(pair);
         let Some(known) = self.pairs.get_mut(pair) else { return };
         self.counters.checks += 1;
@@ -123,10 +122,7 @@ impl Engine {
                 if opens {
                     self.guard.changed(pair, now);
                 }
-                if let Some(server) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
-                    known.evidence.parent.get_or_insert_with(|| server.server.clone());
-                }
-                known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
+                self.hush(pair);
             }
             Seen::Up if opens => self.guard.rose(pair),
             _ => {}
@@ -136,6 +132,16 @@ impl Engine {
         let permitted = self.follow(pair, seen, &mut batch);
         self.flaps(pair, &mut batch);
         self.write(batch, permitted);
+    }
+
+    /// Finds out whether failures of a pair are told now.
+    pub(super) fn hush(&mut self, pair: &PairName) {
+        let (now, watched) = (self.clock.now(), self.pairs.len());
+        let Some(known) = self.pairs.get_mut(pair) else { return };
+        if let Some(parent) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
+            known.evidence.parent.get_or_insert_with(|| parent.server.clone());
+        }
+        known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
     }
 
     /// Tells the judge what was seen, carries out what follows, and writes it down.

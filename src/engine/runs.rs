@@ -251,6 +251,8 @@ impl Engine {
             let seen = if *refusal == Refusal::UpAgain {
                 Seen::Up
             } else {
+                // What keeps it from being run may be what keeps it from being told.
+                self.hush(&pair);
                 Seen::Refused { command: command.clone(), refusal: refusal.clone() }
             };
             permitted = self.follow(&pair, seen, &mut batch);
