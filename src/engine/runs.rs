@@ -11,6 +11,7 @@ use crate::domain::remedy::{RunId, Verdict};
 use crate::domain::step::Seen;
 use crate::remedy::{Call, Done};
 
+use super::decide::ordered;
 use super::handle::HealReport;
 use super::lanes::{Member, Turn, Why};
 use super::ledger::Batch;
@@ -103,6 +104,14 @@ impl Engine {
         if self.lanes.running(host).is_some_and(<[Member]>::is_empty) {
             self.lanes.finish(host);
             return self.next_turn(host);
+        }
+        // Until now it only waited: from now on it may be at work, whatever becomes of us.
+        let begins = self.lanes.running(host).unwrap_or_default().iter().filter(|member| member.heals());
+        let begins: Vec<_> = begins.map(|member| (member.call.clone(), ordered(&member.call, &member.rung))).collect();
+        for (call, ordered) in begins {
+            if self.is_judged_by(&call) {
+                self.step(&call.pair, Seen::Permitted(ordered));
+            }
         }
         // Its intent was handed over long ago, and may have been lost to a full disk: it is handed over again.
         let intents = self.lanes.running(host).unwrap_or_default().iter().map(|member| {
