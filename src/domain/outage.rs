@@ -29,6 +29,7 @@ pub enum State {
 
 /// An open incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all of them can hold at once")]
 pub struct Outage {
     /// Its identity.
     pub incident: IncidentId,
