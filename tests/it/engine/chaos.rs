@@ -55,7 +55,9 @@ fn shaky() -> impl Strategy<Value = Vec<(u16, u16)>> {
 fn outages() -> impl Strategy<Value = Vec<Vec<(u16, u16)>>> {
     let own = prop::collection::vec(prop_oneof![3 => spans(6), 1 => shaky()], SERVERS.len());
     (own, prop::option::weighted(0.3, (0..2000_u16, 1..400_u16))).prop_map(|(mut own, shared)| {
-        own.iter_mut().for_each(|spans| spans.extend(shared));
+        for spans in &mut own {
+            spans.extend(shared);
+        }
         own
     })
 }
