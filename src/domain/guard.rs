@@ -273,7 +273,8 @@ impl Guard {
         }
     }
 
-    fn stopped(&self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
+    /// Refuses what a person stopped, or planned to be left alone.
+    pub fn stopped(&self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
         if let Some(Stop { by, since, until, .. }) = self.stops.of(pair, now) {
             return Err(Refusal::Stopped { by: by.clone(), since: *since, until: *until });
         }

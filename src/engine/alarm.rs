@@ -32,6 +32,7 @@ impl Engine {
             (true, None) => {
                 let (told, down) = (begun(now), self.guard.down());
                 self.alarms.storm = Some(told);
+                self.reconsider();
                 self.narrator.warn(&Line::Storm { down, of });
                 batch.tell(told.id, News::Storm { down, of });
             }

@@ -35,6 +35,7 @@ impl Engine {
         let stop = Stop { scope, by, since, until };
         self.narrator.warn(&Line::HealingStopped { stop: &stop, zone: &self.narrator.voice().zone });
         self.guard.stop(stop.clone());
+        self.reconsider();
         self.keep_memory();
         Ok(stop)
     }

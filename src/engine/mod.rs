@@ -224,6 +224,7 @@ impl Engine {
                     self.pulse.send_modify(|beat| *beat = beat.wrapping_add(1));
                     self.compare(&mut jumps);
                     self.weather();
+                    self.reconsider();
                 }
             }
         }

@@ -46,8 +46,13 @@ impl Engine {
         // A person's order is carried out whatever the pair looks like.
         let looks = if members.iter().all(Member::heals) { self.plans_of(members) } else { Vec::new() };
         let (call, rung, narrator) = (call.clone(), rung.clone(), self.narrator.clone());
-        let last_look =
-            round::LastLook { halt: self.halt.clone(), gate: self.gate.clone(), looks, places: self.places.clone() };
+        let last_look = round::LastLook {
+            halt: self.halt.clone(),
+            veto: self.lanes.veto(&host),
+            gate: self.gate.clone(),
+            looks,
+            places: self.places.clone(),
+        };
         self.rounds.spawn(async move {
             match round::heal(intent, &rung, &call, &narrator, last_look).await {
                 round::Healed::Ran(done) => Report::Ran { host, done: Ok(done), ended: Instant::now() },
@@ -63,6 +68,12 @@ impl Engine {
         healing
             .filter_map(|member| self.pairs.get(&member.call.pair).map(|known| (member.call.run, known.plan.clone())))
             .collect()
+    }
+
+    /// Holds back what was permitted and could not be sent yet, where the guard says no by now.
+    pub(super) fn reconsider(&mut self) {
+        let (guard, pairs, now) = (&mut self.guard, &self.pairs, self.clock.now());
+        self.lanes.object(|member| objection(guard, pairs, member, now));
     }
 
     /// Gives a host to the command that waited for it. Who waited may need it no more, so each pair is looked at first.

@@ -137,3 +137,27 @@ async fn a_command_that_a_kill_cut_before_the_window_is_no_news_inside_it() {
     assert_eq!(world.count("run", "judge interrupted"), 2, "the records have it: {:?}", world.words("run"));
     watch.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_permitted_before_a_window_is_not_sent_in_it() {
+    let world = World::new();
+    let slow = Cure { connects: secs(15.0), ..cure("fix", 1.0) };
+    let plan = world.plan(Spec { interval: 2.0, max: 60.0, ..pair("A", vec![slow]) }, down_between(93.0, 350.0));
+    let watch = world.watch_with(vec![plan], planned(vec![]), Saved::default(), clock());
+    world.until(399.0).await;
+    assert_eq!(world.count("A", "intend"), 1, "permitted before it");
+    assert_eq!((runs(&world), told(&world).len()), (0, 0), "{:?}", world.words("A"));
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_run_on_recovery_is_not_run_inside_a_window() {
+    let world = World::new();
+    let spec = Spec { recovery: Some(cure("warm", 1.0)), ..pair("A", vec![]) };
+    let watch =
+        world.watch_with(vec![world.plan(spec, down_between(50.0, 200.0))], planned(vec![]), Saved::default(), clock());
+    world.until(399.0).await;
+    assert_eq!(world.words("incident"), ["close recovered"]);
+    assert_eq!(runs(&world), 0);
+    watch.end().await;
+}

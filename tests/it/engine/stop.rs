@@ -74,6 +74,44 @@ async fn what_waits_for_its_host_is_not_run_after_a_stop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_reaches_what_was_permitted_and_waits_for_its_host_to_be_ready() {
+    let world = World::new();
+    let slow = Cure { connects: secs(8.0), ..cure("fix", 1.0) };
+    let watch = world.watch(vec![world.plan(pair("A", vec![slow]), down)]);
+    world.until(4.0).await;
+    assert_eq!(world.count("A", "intend"), 1);
+    watch.handle.stop(Scope::All, "anna".to_owned(), None).await.unwrap();
+    world.until(25.0).await;
+    assert_eq!((runs(&world), told_of(&world, "A")), (0, vec!["down #1 stopped".to_owned()]));
+    assert_eq!(watch.handle.status().await.unwrap().pairs[0].budget_spent, 0, "what was not sent costs nothing");
+    watch.handle.resume(Scope::All, "anna".to_owned()).await.unwrap();
+    world.until(100.0).await;
+    assert!(runs(&world) >= 1);
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_touch_a_command_that_runs_nor_a_person_s_order() {
+    let world = World::new();
+    let long = Cure { connects: secs(3.0), ..cure("long", 10.0) };
+    let watch = world.watch(vec![
+        world.plan(pair("A", vec![cure("fix", 10.0)]), down),
+        world.plan(pair("B", vec![Cure { lane: "h2", ..long }]), up),
+    ]);
+    world.until(2.0).await;
+    assert_eq!(runs(&world), 1);
+    let by_hand = watch.handle.clone();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move { by_hand.heal(name("B"), 1).await });
+    world.until(2.5).await;
+    watch.handle.stop(Scope::All, "anna".to_owned(), None).await.unwrap();
+    world.until(25.0).await;
+    assert_eq!(told_of(&world, "A"), ["down #1 executed"]);
+    assert_eq!(world.words("h2"), ["begin long", "done long"]);
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_survives_a_kill_and_so_does_its_end() {
     let world = World::new();
     let time = clock();

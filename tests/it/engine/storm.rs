@@ -150,3 +150,19 @@ async fn what_waits_for_its_host_when_a_storm_begins_is_neither_run_nor_told() {
     assert_eq!(words, ["storm", "down #1 executed"], "what was run is told, what was not is not");
     watch.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_permitted_before_a_storm_is_not_sent_to_a_host_that_is_ready_only_in_it() {
+    let world = World::new();
+    let plans = servers().iter().enumerate().map(|(place, server)| {
+        let from = if place < 3 { 100.0 } else { 103.0 };
+        let slow = Cure { connects: secs(10.0), ..cure_on(server, "fix", 1.0) };
+        world.plan(Spec { interval: 2.0, ..pair(server, vec![slow]) }, down_between(from, 1e9))
+    });
+    let watch = world.watch_with(plans.collect(), stormy(), Saved::default(), clock());
+    world.until(104.0).await;
+    assert!((0..3).any(|place| world.count(servers()[place], "intend") == 1), "the first were permitted");
+    world.until(400.0).await;
+    assert_eq!((runs(&world), told(&world)), (0, vec![("agent".to_owned(), "storm".to_owned())]));
+    watch.end().await;
+}
