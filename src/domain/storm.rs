@@ -152,7 +152,8 @@ impl Weather {
     /// Takes up a storm after a restart. When nobody knows of one and too many are down, what was held back is not run
     /// now, since nobody remembers why it was.
     pub fn resumed(&mut self, rules: &Rules, raging: Option<Raging>, now: Timestamp, watched: usize) {
-        self.raging = raging;
+        // Nobody saw whether it was quiet while we were off: the quiet time begins anew.
+        self.raging = raging.map(|raging| Raging { last: now, ..raging });
         if is_storm(rules, self.down.len(), watched) {
             self.rage(now);
         }

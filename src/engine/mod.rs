@@ -82,7 +82,7 @@ pub struct Engine {
     pulse: watch::Sender<u64>,
     /// Checks that were started, so that each has a number.
     serial: u64,
-    /// What people were told of.
+    /// What people were told of, and not yet the end of.
     alarms: Alarms,
     sampler: Arc<weigh::Sampler>,
     /// What commands have achieved.
@@ -224,6 +224,7 @@ impl Engine {
                     self.pulse.send_modify(|beat| *beat = beat.wrapping_add(1));
                     self.compare(&mut jumps);
                     self.weather();
+                    self.reconsider();
                 }
             }
         }

@@ -33,7 +33,8 @@ pub(super) fn objection(
     }
     match member.why {
         Why::Verdict => guard.still(pair, now, pairs.len()).err(),
-        Why::Approved | Why::Person | Why::Recovery => guard.by_hand().err(),
+        Why::Recovery => guard.by_hand().err().or_else(|| guard.stopped(pair, now).err()),
+        Why::Approved | Why::Person => guard.by_hand().err(),
     }
 }
 
