@@ -25,6 +25,7 @@ use crate::env::Redactor;
 use crate::fetch::{self, Roots};
 use crate::message::Line;
 use crate::probe::wire::Kit;
+use crate::remedy::webhook;
 use crate::store::audit::AuditLog;
 use crate::store::{Recorder, Saved, Store, Write};
 use crate::web;
@@ -93,6 +94,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let redactor = Arc::new(RwLock::new(config.redactor.clone()));
     let roots = Roots::load(None).context("no certificate authorities")?;
     let kit = Arc::new(Kit::new(&roots));
+    let hooks = webhook::client(&roots).context("no client for web hooks")?;
     let hosts = Arc::new(RwLock::new(Arc::new(Hosts::new(&config, &source.for_commands(), None))));
 
     let mut deliveries = JoinSet::new();
@@ -104,7 +106,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let ledger = Ledger { journal, audit: sink, outlets, mask: mask(&redactor), zone: zone.clone() };
     let saved = engine::Saved { states: states(&saved.states), runs, unfinished: saved.unfinished };
     let first: Arc<Hosts> = current(&hosts);
-    let built = plans::plans(&config, &first, &kit);
+    let built = plans::plans(&config, &first, &kit, &hooks);
     let (engine, handle, pulse) =
         Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved });
 
@@ -117,6 +119,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         redactor,
         masks: Masks::new(config.secrets.clone()).into(),
         kit,
+        hooks,
         hosts: hosts.clone(),
         engine: handle.clone(),
         fixed: Fixed::of(&config),

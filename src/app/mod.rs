@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+mod acts;
 pub mod agent;
 pub mod audit;
 pub mod channels;

@@ -14,6 +14,8 @@ use crate::host::{Host, HostKeyPolicy, LocalHost, SshHost, SshSite};
 use crate::probe::wire::Kit;
 use crate::remedy::command::Command;
 
+use super::acts::{self, Spot};
+
 /// Attempts under way at once, over all pairs. Each holds one socket.
 const ATTEMPTS_AT_ONCE: usize = 2048;
 
@@ -28,7 +30,7 @@ pub struct Hosts {
 
 /// A host and what it was built from.
 struct Built {
-    site: Site,
+    place: Place,
     /// The key file as it was before the host could read it.
     key_file: Option<FileMark>,
     host: Arc<Host>,
@@ -38,7 +40,7 @@ struct Built {
 type FileMark = (u64, u64, u64, [(i64, i64); 2]);
 
 impl Hosts {
-    /// Builds a host for every site; nothing is connected yet. A site that did not change keeps its host, and with it
+    /// Builds a host for every site that has one; nothing is connected yet. A site that did not change keeps its host, and with it
     /// its open sessions and the private key in memory; a key file that was replaced is a change.
     ///
     /// `environment` is what local commands start with.
@@ -47,33 +49,37 @@ impl Hosts {
         let before = before.filter(|before| before.host_keys == config.host_keys);
         let kept = |name, site: &Site, key_file: Option<FileMark>| {
             // A key file that is gone for now replaces no key: what is in memory still opens the host.
-            let same = |old: &&Built| old.site == *site && (key_file == old.key_file || key_file.is_none());
+            let same = |old: &&Built| old.place == site.place && (key_file == old.key_file || key_file.is_none());
             before?.sites.get(name).filter(same).map(|old| (old.host.clone(), old.key_file))
         };
         let sites = config
             .sites
             .iter()
-            .map(|(name, site)| {
+            .filter_map(|(name, site)| {
                 let key_file = key_file(site);
-                let (host, key_file) = kept(name, site, key_file).unwrap_or_else(|| {
-                    let host = match &site.place {
-                        Place::Local => Host::Local(LocalHost { env: environment.to_vec(), folder: None }),
-                        Place::Ssh(ssh) => Host::Ssh(SshHost::new(ssh_site(name, ssh, config, &known_hosts))),
-                    };
-                    (Arc::new(host), key_file)
-                });
-                (name.clone(), Built { site: site.clone(), key_file, host })
+                let (host, key_file) = match kept(name, site, key_file) {
+                    Some(kept) => kept,
+                    None => {
+                        let host = match &site.place {
+                            Place::Local => Host::Local(LocalHost { env: environment.to_vec(), folder: None }),
+                            Place::Ssh(ssh) => Host::Ssh(SshHost::new(ssh_site(name, ssh, config, &known_hosts))),
+                            Place::Nowhere => return None,
+                        };
+                        (Arc::new(host), key_file)
+                    }
+                };
+                Some((name.clone(), Built { place: site.place.clone(), key_file, host }))
             })
             .collect();
         Self { sites, host_keys: config.host_keys }
     }
 
-    /// The host of one site.
+    /// The host of one site, if it has one.
     pub fn get(&self, site: &SiteName) -> Option<&Arc<Host>> {
         self.sites.get(site).map(|built| &built.host)
     }
 
-    /// Every site and its host.
+    /// Every site that has a host, and that.
     pub fn iter(&self) -> impl Iterator<Item = (&SiteName, &Arc<Host>)> {
         self.sites.iter().map(|(name, built)| (name, &built.host))
     }
@@ -110,33 +116,37 @@ fn ssh_site(name: &SiteName, ssh: &Ssh, config: &Config, known_hosts: &Path) -> 
 }
 
 /// Builds what the engine is given.
-pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>) -> Plans {
+pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Client) -> Plans {
     let logins = logins(config);
-    let mut ladders: HashMap<(SiteName, Vec<String>), Arc<[Rung]>> = HashMap::new();
+    let mut ladders: HashMap<(SiteName, Vec<String>, bool), Arc<[Rung]>> = HashMap::new();
     let pairs = config
         .pairs
         .iter()
         .filter_map(|pair| {
             let server = config.servers.get(&pair.name.server)?;
-            let host = hosts.get(&pair.name.site)?;
-            let rung = |command: &String| {
-                let (name, lane) = called(config, &pair.name.site);
-                Rung {
+            let site = config.sites.get(&pair.name.site)?;
+            let rung = |(place, command): (usize, &String)| {
+                let spot = spot(config, hosts, &pair.name.site);
+                let act = site.act.as_ref().filter(|_| pair.acts && place == 0);
+                Some(Rung {
                     command: config.redactor.mask(command).as_ref().into(),
                     site: pair.name.site.clone(),
                     login: logins.get(&pair.name.site).map_or(&pair.name.site, |first| *first).clone(),
-                    remedy: Arc::new(Command::new(host.clone(), name, lane, command.clone())),
+                    remedy: match act {
+                        Some(act) => acts::build(act, spot, hooks)?,
+                        None => Arc::new(Command::new(spot.host?, spot.name, spot.lane, command.clone())),
+                    },
                     limit: pair.timeout,
                     verify: VerifyRules { window: pair.verify_window, interval: pair.verify_interval },
-                }
+                })
             };
-            let build = || pair.commands.iter().map(rung).collect::<Arc<[Rung]>>();
+            let build = || pair.commands.iter().enumerate().map(rung).collect::<Option<Arc<[Rung]>>>();
             // Pairs of one site mostly share one ladder; ten thousand copies of it would be megabytes.
             let same_limits = |ladder: &Arc<[Rung]>| ladder.iter().all(|rung| rung.limit == pair.timeout);
-            let key = (pair.name.site.clone(), pair.commands.clone());
+            let key = (pair.name.site.clone(), pair.commands.clone(), pair.acts);
             let ladder = match ladders.get(&key).filter(|ladder| same_limits(ladder)) {
                 Some(ladder) => ladder.clone(),
-                None => ladders.entry(key).insert_entry(build()).get().clone(),
+                None => ladders.entry(key).insert_entry(build()?).get().clone(),
             };
             let pace = config.pace;
             Some(Arc::new(Plan {
@@ -161,7 +171,14 @@ fn called(config: &Config, site: &SiteName) -> (String, String) {
     match config.sites.get(site).map(|site| &site.place) {
         Some(Place::Ssh(ssh)) => (ssh.host.clone(), format!("{}:{}", ssh.host, ssh.port)),
         Some(Place::Local) | None => ("localhost".to_owned(), "localhost".to_owned()),
+        Some(Place::Nowhere) => (String::new(), String::new()),
     }
+}
+
+/// Where a site's commands run.
+pub fn spot(config: &Config, hosts: &Hosts, site: &SiteName) -> Spot {
+    let (name, lane) = called(config, site);
+    Spot { host: hosts.get(site).cloned(), name, lane }
 }
 
 /// For each site the first one that is reached in the same way: sites of one address and one login are one place.

@@ -6,7 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::domain::guard;
+use crate::domain::maintenance::Calendar;
 use crate::domain::name::{ServerName, SiteName};
 use crate::env::{Catalogue, Env, Group, KeyInfo, Names, Reader, Redactor, Report, Secret, Setting};
 use crate::message::Language;
@@ -15,17 +19,22 @@ pub mod general;
 pub mod guards;
 pub mod later;
 pub mod log;
+pub mod maintenance;
 pub mod pace;
 pub mod pairs;
+pub mod remedies;
 pub mod server;
 pub mod site;
 pub mod telegram;
 
 #[cfg(test)]
+mod remedies_tests;
+#[cfg(test)]
 mod tests;
 
 pub use general::General;
 pub use pairs::Pair;
+pub use remedies::Act;
 pub use server::Server;
 pub use site::{Place, Site};
 
@@ -40,6 +49,8 @@ pub struct Config {
     pub pace: pace::Pace,
     /// What the guard goes by.
     pub guard: guard::Rules,
+    /// Planned times.
+    pub maintenance: Calendar,
     /// How unknown host keys are met.
     pub host_keys: crate::host::HostKeyPolicy,
     /// Every mapped server.
@@ -66,10 +77,21 @@ impl Config {
 }
 
 /// What the process brings along that configuration may lean on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The socket of a running ssh-agent.
     pub ssh_agent: Option<PathBuf>,
+    /// The machine's time zone.
+    pub zone: TimeZone,
+    /// Wall time now: what is over is told.
+    pub now: Timestamp,
+}
+
+impl Default for Surroundings {
+    /// Nothing around, in UTC, at a time when nothing is over yet.
+    fn default() -> Self {
+        Self { ssh_agent: None, zone: TimeZone::UTC, now: Timestamp::UNIX_EPOCH }
+    }
 }
 
 /// What came of reading: the configuration unless something is wrong, and all that is to be said about it.
@@ -95,11 +117,14 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let log = log::read(&global);
     let pace = pace::read(&global);
     let guard = guards::read(&global);
+    let maintenance = maintenance::read(&global, mappings.as_deref(), around);
     let host_keys = global.get(&site::SSH_HOST_KEYS);
     let telegram = telegram::read(&global);
     let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
     let safer = guards::safer(&global);
-    let secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
+    let mut secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
+    let acts = sites.iter().flat_map(|sites| sites.values()).filter_map(|site| site.act.as_ref());
+    secrets.extend(acts.flat_map(Act::secrets));
     let redactor = redactor(&secrets);
     let settings = settings(&reader, &redactor);
     let known: Vec<KeyInfo> = groups().iter().flat_map(|group| group.keys).copied().collect();
@@ -110,6 +135,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             log: log?,
             pace: pace?,
             guard: guard?,
+            maintenance: maintenance?,
             host_keys: host_keys?,
             servers: servers?,
             sites: sites?,
@@ -157,7 +183,9 @@ pub fn groups() -> &'static [Group<'static>] {
         server::GROUP,
         site::GROUP,
         pairs::LADDER,
+        remedies::GROUP,
         guards::GROUP,
+        maintenance::GROUP,
         telegram::GROUP,
         log::GROUP,
         general::GROUP,

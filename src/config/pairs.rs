@@ -7,7 +7,7 @@ use crate::domain::name::{PairName, ServerName, SiteName};
 use crate::env::{Group, Key, Reader, Scope, Scoped, value};
 
 use super::site::Place;
-use super::{Server, Site, Surroundings, server, site};
+use super::{Server, Site, Surroundings, remedies, server, site};
 
 /// The pairs.
 pub const MAPPINGS: Key<Vec<PairName>> = Key::new(Scope::Global, "MAPPINGS", mapped)
@@ -34,7 +34,8 @@ const fn next_command(scope: Scope, means: &'static str) -> Key<String> {
 
 /// The command of the whole agent.
 pub const COMMAND: Key<String> = command(Scope::Global, "each site or pair has its own").typical();
-const SITE_COMMAND: Key<String> = command(Scope::Site, "as COMMAND");
+/// The command of one site.
+pub const SITE_COMMAND: Key<String> = command(Scope::Site, "as COMMAND");
 const PAIR_COMMAND: Key<String> = command(Scope::Pair, "as {DC}_COMMAND");
 const COMMANDS: Key<String> = next_command(Scope::Global, "none");
 const SITE_COMMANDS: Key<String> = next_command(Scope::Site, "as COMMAND_{K}");
@@ -86,6 +87,8 @@ pub struct Pair {
     pub name: PairName,
     /// The commands of its ladder, from rung 1.
     pub commands: Vec<String>,
+    /// True when rung 1 is what its site does in place of a command; the first text is then what people read of it.
+    pub acts: bool,
     /// Time each of them may take.
     pub timeout: Duration,
     /// How long a command has to show its effect.
@@ -144,7 +147,11 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -
     let base = Ladder::read(&reader.global(), &COMMAND, &COMMANDS, &COMMAND_TIMEOUT);
     let of_site: BTreeMap<&SiteName, Ladder> = sites
         .keys()
-        .map(|site| (site, Ladder::read(&reader.scoped(site.as_str()), &SITE_COMMAND, &SITE_COMMANDS, &SITE_TIMEOUT)))
+        .map(|site| {
+            let keys = reader.scoped(site.as_str());
+            let ladder = Ladder::read(&keys, &SITE_COMMAND, &SITE_COMMANDS, &SITE_TIMEOUT);
+            (site, ladder.headed_by(&keys, sites.get(site).and_then(Option::as_ref)))
+        })
         .collect();
     let (window, interval) = (reader.global().get(&VERIFY_WINDOW), reader.global().get(&VERIFY_INTERVAL));
     let default = reader.global().get(&COMMAND_TIMEOUT);
@@ -157,9 +164,19 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -
             let wider = of_site.get(&name.site).map(|site| site.over(&base));
             let ladder = own.over(wider.as_ref().unwrap_or(&base));
             let commands = ladder.commands(reader, name, &mut told);
+            let site = sites.get(&name.site).and_then(Option::as_ref);
+            let acts = site.is_some_and(|site| site.act.is_some()) && ladder.is_headed_by_site();
+            if let Some(site) = site
+                && ladder.rungs.len() > usize::from(acts)
+                && site.place == Place::Nowhere
+                && told.insert(format!("{}_SSH_HOST", name.site))
+            {
+                site::missing_host(&reader.scoped(name.site.as_str()));
+            }
             Some(Pair {
                 name: name.clone(),
                 commands: commands?,
+                acts,
                 timeout: ladder.timeout.or(default)?,
                 verify_window: window?,
                 verify_interval: interval?,
@@ -201,6 +218,20 @@ impl Ladder {
             None => drop(rungs.insert(1, rung(None))),
         }
         Self { rungs, timeout: keys.optional(timeout).flatten() }
+    }
+
+    /// The same with what the site does in place of a command as its first rung; it is wider than the rung of a pair.
+    fn headed_by(mut self, keys: &Scoped<'_>, site: Option<&Site>) -> Self {
+        let act = site.and_then(|site| site.act.as_ref()).map(ToString::to_string);
+        if act.is_some() || (site.is_none() && remedies::is_any(keys)) {
+            self.rungs.insert(1, Rung { scope: Scope::Site, command: act });
+        }
+        self
+    }
+
+    /// True when the first rung is the site's.
+    fn is_headed_by_site(&self) -> bool {
+        self.rungs.get(&1).is_some_and(|rung| rung.scope == Scope::Site)
     }
 
     /// This scope's rungs, and the wider one's where it sets none.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::env::{Group, Key, Scope, Scoped, Secret, value};
 use crate::host::{HostKeyPolicy, Jump};
 
-use super::Surroundings;
+use super::{Act, Surroundings, pairs, remedies};
 
 /// Policy for unknown host keys.
 pub const SSH_HOST_KEYS: Key<HostKeyPolicy> = Key::new(Scope::Global, "SSH_HOST_KEYS", |text| {
@@ -76,6 +76,8 @@ pub const GROUP: Group<'static> = Group {
 pub struct Site {
     /// Where its commands run.
     pub place: Place,
+    /// What it does in place of a command.
+    pub act: Option<Act>,
 }
 
 /// Where commands run.
@@ -85,6 +87,8 @@ pub enum Place {
     Local,
     /// Over SSH.
     Ssh(Box<Ssh>),
+    /// Nowhere: what the site does needs no host, and none was given.
+    Nowhere,
 }
 
 /// How an SSH host is reached.
@@ -112,8 +116,18 @@ pub struct Ssh {
 
 /// Reads one site.
 pub fn read(keys: &Scoped<'_>, around: &Surroundings) -> Option<Site> {
-    if keys.get(&LOCAL)? {
-        return Some(Site { place: Place::Local });
+    let local = keys.get(&LOCAL);
+    let act = remedies::read(keys, &pairs::SITE_COMMAND, local);
+    let place = place(keys, local?, around);
+    Some(Site { place: place?, act: act? })
+}
+
+fn place(keys: &Scoped<'_>, local: bool, around: &Surroundings) -> Option<Place> {
+    if local {
+        return Some(Place::Local);
+    }
+    if remedies::is_hostless(keys) && !keys.set_by_user(&SSH_HOST) && !keys.set_by_user(&SSH_USERNAME) {
+        return Some(Place::Nowhere);
     }
     let (host, username, port) = (keys.get(&SSH_HOST), keys.get(&SSH_USERNAME), keys.get(&SSH_PORT));
     let (password, key_path) = (keys.optional(&SSH_PASSWORD), keys.optional(&SSH_KEY_PATH));
@@ -138,7 +152,7 @@ pub fn read(keys: &Scoped<'_>, around: &Surroundings) -> Option<Site> {
         keys.problem(&SSH_KEY_PASSPHRASE, "is set, but there is no key file", hint);
     }
     let jump = jump?.map(|(username, host, port)| Jump { username, host, port });
-    let ssh = Ssh {
+    Some(Place::Ssh(Box::new(Ssh {
         host: host?,
         port: port?,
         username: username?,
@@ -148,8 +162,18 @@ pub fn read(keys: &Scoped<'_>, around: &Surroundings) -> Option<Site> {
         agent,
         pin: pin?,
         jump,
-    };
-    Some(Site { place: Place::Ssh(Box::new(ssh)) })
+    })))
+}
+
+/// Reports that a command was given and no host where it could run.
+pub fn missing_host(keys: &Scoped<'_>) {
+    let hint = format!(
+        "set {} and a login, or {}=true, or leave the site to {} alone",
+        keys.full(SSH_HOST.name),
+        keys.full(LOCAL.name),
+        keys.full(remedies::HOOK_URL.name)
+    );
+    keys.problem(&SSH_HOST, "is not set, and this site has commands beside its hook", hint);
 }
 
 fn host(text: &str) -> Result<String, String> {

@@ -6,11 +6,14 @@
 pub mod backoff;
 pub mod guard;
 pub mod judge;
+pub mod maintenance;
 pub mod millis;
 pub mod name;
 pub mod notice;
 pub mod outage;
 pub mod reading;
+pub mod record;
 pub mod refusal;
 pub mod remedy;
+pub mod report;
 pub mod step;

@@ -188,6 +188,6 @@ mod tests {
             let told = told(&text);
             assert!(told.len() == 1 && told[0].contains("the name of a systemd unit"), "{name:?}: {told:?}");
         }
-        assert!(told(&SEED.replace("\n    \"cloudflared.service\"\n", ""))[0].contains("names no unit"));
+        assert!(told(&SEED.replace("\"cloudflared.service\"", ""))[0].contains("names no unit"));
     }
 }

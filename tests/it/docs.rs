@@ -24,6 +24,7 @@ const SUBCOMMANDS: &[&str] = &[
     "status",
     "incidents",
     "actions",
+    "report",
     "probe",
     "heal",
     "trust",

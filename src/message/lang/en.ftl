@@ -56,6 +56,14 @@ refusal-changed = the configuration changed while the command waited for its tur
 why = Cause: { $cause } ({ $reason })
 why-bare = Cause: { $cause }
 timings = Timings: { $phases }
+record = This command has healed { $healed } of { $runs } { $runs ->
+        [one] time
+       *[other] times
+    } so far, median { $median }
+record-never = This command has not helped so far, in { $runs } { $runs ->
+        [one] run
+       *[other] runs
+    }
 cause-dns = the name does not exist
 cause-refused = nobody listens on the port
 cause-unreachable = the host cannot be reached
