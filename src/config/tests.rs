@@ -94,7 +94,8 @@ fn what_is_not_set_has_the_promised_default() {
     assert_eq!(config.host_keys, crate::host::HostKeyPolicy::AcceptNew);
     let pair = &config.pairs[0];
     assert_eq!((pair.timeout, pair.verify_window, pair.verify_interval), (secs(60), secs(15), secs(5)));
-    assert_eq!((config.telegram.api_url.as_str(), config.telegram.thread), ("https://api.telegram.org", None));
+    let telegram = config.telegram.as_ref().unwrap();
+    assert_eq!((telegram.api_url.as_str(), telegram.thread), ("https://api.telegram.org", None));
     assert_eq!(config.safer.len(), 6, "{:?}", config.safer);
 }
 

@@ -9,6 +9,7 @@ use url::Host;
 
 use super::Standby;
 use super::sheet::{Cell, Sheet};
+use crate::remedy::systemd::Unit;
 
 /// The site: this machine.
 pub const SITE: &str = "STANDBY";
@@ -46,11 +47,8 @@ const KNOWN: [(&str, &str); 11] = [
 const LONGEST: f64 = 86_400.0;
 /// One echo request waits no longer than this, also where pings are far apart: on a network of ours it is an age.
 const PATIENCE: f64 = 2.0;
-/// What systemd calls a unit of each kind that can be started and stopped.
-const SUFFIXES: [&str; 9] =
-    [".service", ".timer", ".socket", ".target", ".path", ".mount", ".automount", ".swap", ".slice"];
-/// Characters of a unit's name: `UNIT_NAME_MAX` of systemd.
-const LONGEST_UNIT: usize = 255;
+/// Kinds of units that people name most; a slip in one of these endings is no other unit's name.
+const ENDINGS: [&str; 5] = ["service", "timer", "socket", "target", "mount"];
 
 /// Reads every key, and remembers every mistake.
 pub(super) fn read(sheet: &Sheet<'_>) -> Option<Standby> {
@@ -214,38 +212,31 @@ fn units(sheet: &Sheet<'_>, cell: Cell<'_, '_>) -> Option<Vec<String>> {
     let mut units: Vec<String> = Vec::new();
     let mut sound = true;
     for element in &array.elements {
-        match unit(element) {
-            Ok(unit) if units.contains(&unit) => {
-                sheet.wrong(cell.key, element, "is there twice", Some("remove one of them".to_owned()));
-                sound = false;
+        let (what, hint) = match unit(element) {
+            Ok(unit) if !units.contains(&unit) => {
+                units.push(unit);
+                continue;
             }
-            Ok(unit) => units.push(unit),
-            Err(meant) => {
-                let hint = meant.map(|unit| format!("did you mean `{unit}`?"));
-                let what = "expected the name of a systemd unit such as \"cloudflared.service\"";
-                sheet.wrong(cell.key, element, what, hint);
-                sound = false;
-            }
-        }
+            Ok(_) => ("is there twice", Some("remove one of them".to_owned())),
+            Err(hint) => ("expected the name of a systemd unit such as \"cloudflared.service\"", hint),
+        };
+        sheet.wrong(cell.key, element, what, hint);
+        sound = false;
     }
     sound.then_some(units)
 }
 
-/// The name of a unit, or the name that was probably meant.
+/// The whole name of a unit, or what is wrong with it when more can be said than that it is none.
 fn unit(value: &Value<'_>) -> Result<String, Option<String>> {
     let name = value.as_string_lit().ok_or(None)?.value.trim();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '.' | '\\' | '@' | '-');
-    if name.is_empty() || name.len() > LONGEST_UNIT || !name.chars().all(allowed) || name.starts_with(['-', '.']) {
-        return Err(None);
-    }
-    if SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
+    if Unit::new(name).is_ok() {
         return Ok(name.to_owned());
     }
-    let Some((stem, kind)) = name.rsplit_once('.') else { return Ok(format!("{name}.service")) };
-    let near = |suffix: &&&str| strsim::damerau_levenshtein(suffix.trim_start_matches('.'), kind) <= 2;
-    match SUFFIXES.iter().find(near) {
-        Some(suffix) => Err(Some(format!("{stem}{suffix}"))),
-        // `web.1` is the service of that name.
-        None => Ok(format!("{name}.service")),
-    }
+    let whole = Unit::new(&format!("{name}.service")).map_err(Some)?;
+    let slip = name.rsplit_once('.').and_then(|(stem, ending)| {
+        let meant = ENDINGS.iter().find(|known| strsim::damerau_levenshtein(known, ending) <= 2)?;
+        Some(format!("did you mean `{stem}.{meant}`?"))
+    });
+    // `web.1` is the service of that name.
+    slip.map_or_else(|| Ok(whole.to_string()), |slip| Err(Some(slip)))
 }

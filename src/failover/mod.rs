@@ -134,7 +134,7 @@ mod tests {
                 "config.json:4: ping_interval: found `\"3\"`, expected a number of seconds from 0.1 to 86400, without quotes",
                 "config.json:5: ping_fail_threshold: found `0`, expected a whole number from 1 to 100",
                 "config.json:6: services_to_manage: found `\"ok\"`, is there twice; remove one of them",
-                "config.json:6: services_to_manage: found `\"x;reboot\"`, expected the name of a systemd unit such as \"cloudflared.service\"",
+                "config.json:6: services_to_manage: found `\"x;reboot\"`, expected the name of a systemd unit such as \"cloudflared.service\"; `x;reboot.service` is no unit: letters, digits and : _ . \\ @ - can stand in a name, and no - at its beginning",
                 "config.json:6: services_to_manage: found `7`, expected the name of a systemd unit such as \"cloudflared.service\"",
                 "config.json:7: services_to_manage: found `\"a.servce\"`, expected the name of a systemd unit such as \"cloudflared.service\"; did you mean `a.service`?",
                 "config.json:8: hold_down: found `null`, expected a number of seconds from 0 to 86400",

@@ -1,0 +1,209 @@
+//! `STATE_FILE`: one word for other programs about where the one pair stands, always whole and never older than the last
+//! decision. It follows what the engine saves; a probe that could not look saves nothing, and so it changes nothing.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::outage::State;
+use crate::engine::ledger::Journal;
+use crate::store::Write;
+
+/// After this a word that could not be written is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Bytes read of a file that may hold anything.
+const LONGEST: usize = 64;
+
+/// Where a pair stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// It was not seen yet.
+    Unknown,
+    /// The last check that could look said `up`, and recovery is complete.
+    Alive,
+    /// An incident is open.
+    Dead,
+}
+
+impl Word {
+    const ALL: [Self; 3] = [Self::Unknown, Self::Alive, Self::Dead];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Alive => "active_alive",
+            Self::Dead => "active_dead",
+        }
+    }
+
+    /// The word for a saved state; a pair that was never looked at has none.
+    pub(super) fn of(state: &State) -> Option<Self> {
+        match state {
+            State::Fresh => None,
+            State::Up { .. } => Some(Self::Alive),
+            State::Down(_) => Some(Self::Dead),
+        }
+    }
+
+    /// The word that stands in a file, whoever wrote it.
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        let mut text = String::new();
+        let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|about| about.is_file()))?;
+        io::Read::read_to_string(&mut io::Read::take(file, LONGEST as u64), &mut text).ok()?;
+        Self::ALL.into_iter().find(|word| word.as_str() == text.trim())
+    }
+}
+
+/// A journal that shows the word of each state that passes through it.
+pub(super) struct Followed {
+    /// Where everything goes on to.
+    pub(super) journal: Arc<dyn Journal>,
+    /// Who is shown.
+    pub(super) word: watch::Sender<Word>,
+}
+
+impl Followed {
+    fn show(&self, writes: &[Write]) {
+        let last = writes.iter().rev().find_map(|write| match write {
+            Write::PairState { state_json, .. } => serde_json::from_str(state_json).ok(),
+            _ => None,
+        });
+        if let Some(word) = last.as_ref().and_then(Word::of) {
+            self.word.send_if_modified(|known| std::mem::replace(known, word) != word);
+        }
+    }
+}
+
+impl Journal for Followed {
+    fn record(&self, writes: Vec<Write>) {
+        self.show(&writes);
+        self.journal.record(writes);
+    }
+
+    fn recorded(&self, writes: Vec<Write>, within: Duration) -> BoxFuture<'static, bool> {
+        self.show(&writes);
+        self.journal.recorded(writes, within)
+    }
+}
+
+/// Keeps the file at the word until `stop`, and writes the last one before it ends.
+pub(super) async fn keep(path: PathBuf, mut word: watch::Receiver<Word>, stop: CancellationToken) {
+    let mut written = Word::read(&path);
+    let mut failing = false;
+    loop {
+        let wanted = *word.borrow_and_update();
+        if written != Some(wanted) {
+            let (at, text) = (path.clone(), wanted.as_str());
+            let done = tokio::task::spawn_blocking(move || replace(&at, text)).await;
+            match done.unwrap_or_else(|panicked| Err(io::Error::other(panicked))) {
+                Ok(()) => {
+                    if std::mem::take(&mut failing) {
+                        tracing::info!("STATE_FILE {} is written again: {text}", path.display());
+                    }
+                    written = Some(wanted);
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::error!(
+                            "STATE_FILE {} cannot be written, whoever reads it is misled: {error}; let this user write to \
+                             its folder, it is tried again every {} s",
+                            path.display(),
+                            AGAIN.as_secs()
+                        );
+                    }
+                }
+            }
+        }
+        let behind = written != Some(wanted);
+        tokio::select! {
+            biased;
+            changed = word.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(AGAIN), if behind => {}
+        }
+    }
+}
+
+/// Puts a word in the place of the file: who reads sees the old one or the new one, whole.
+fn replace(path: &Path, word: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut making = std::ffi::OsString::from(".");
+    making.push(name);
+    making.push(".new");
+    let making = folder.join(making);
+    let _ = std::fs::remove_file(&making);
+    let done = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&making)?;
+        writeln!(file, "{word}")?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.sync_all()?;
+        std::fs::rename(&making, path)?;
+        File::open(folder)?.sync_all()
+    })();
+    if done.is_err() {
+        let _ = std::fs::remove_file(&making);
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_word_is_replaced_whole_and_everybody_may_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        assert_eq!(Word::read(&path), None);
+        for word in Word::ALL {
+            replace(&path, word.as_str()).unwrap();
+            assert_eq!(Word::read(&path), Some(word));
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", word.as_str()));
+        }
+        assert_eq!(mode(&path), 0o644);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_word_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        for text in ["", "dead", "active_dead active_alive", "\u{0}", &"x".repeat(99_999)] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(Word::read(&path), None, "{text:.20?}");
+        }
+        // As the script wrote it: without a line end.
+        std::fs::write(&path, "active_dead").unwrap();
+        assert_eq!(Word::read(&path), Some(Word::Dead));
+        assert_eq!(Word::read(dir.path()), None);
+        assert_eq!(Word::read(Path::new("/dev/zero")), None);
+    }
+
+    #[tokio::test]
+    async fn the_file_follows_the_word_also_the_last_one_and_in_a_folder_that_comes_late() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let (say, word) = watch::channel(Word::Unknown);
+        let stop = CancellationToken::new();
+        let kept = keep(path.clone(), word, stop.clone());
+        let told = async {
+            say.send(Word::Alive).unwrap();
+            say.send(Word::Dead).unwrap();
+            stop.cancel();
+        };
+        tokio::join!(kept, told);
+        assert_eq!(Word::read(&path), Some(Word::Dead));
+    }
+}
