@@ -4,17 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::site::Ssh;
-use crate::config::{Config, Place, Site};
+use crate::config::{Act, Config, Place, Server, Site, ladder};
 use crate::domain::backoff::Backoff;
+use crate::domain::guard;
+use crate::domain::ladder::Terms;
 use crate::domain::name::SiteName;
-use crate::engine::plan::{CheckRules, Plan, Plans, Rung, VerifyRules};
+use crate::engine::plan::{CheckRules, LookAfar, Parent, Plan, Plans, Rung, VerifyRules};
 use crate::host::{Host, HostKeyPolicy, LocalHost, SshHost, SshSite};
 use crate::probe::wire::Kit;
+use crate::remedy::Remedy;
 use crate::remedy::command::Command;
 
 use super::acts::{self, Spot};
+use super::afar::FromSite;
+use super::relations::{Asked, dependents};
 
 /// Attempts under way at once, over all pairs. Each holds one socket.
 const ATTEMPTS_AT_ONCE: usize = 2048;
@@ -118,52 +124,94 @@ fn ssh_site(name: &SiteName, ssh: &Ssh, config: &Config, known_hosts: &Path) -> 
 /// Builds what the engine is given.
 pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Client) -> Plans {
     let logins = logins(config);
-    let mut ladders: HashMap<(SiteName, Vec<String>, bool), Arc<[Rung]>> = HashMap::new();
+    let dependents = dependents(config);
+    let witnesses = Asked::new(config, kit);
+    let mut ladders: HashMap<(SiteName, Vec<ladder::Rung>, bool), Arc<[Rung]>> = HashMap::new();
     let pairs = config
         .pairs
         .iter()
         .filter_map(|pair| {
-            let server = config.servers.get(&pair.name.server)?;
-            let site = config.sites.get(&pair.name.site)?;
-            let rung = |(place, command): (usize, &String)| {
-                let spot = spot(config, hosts, &pair.name.site);
-                let act = site.act.as_ref().filter(|_| pair.acts && place == 0);
-                Some(Rung {
-                    command: config.redactor.mask(command).as_ref().into(),
-                    site: pair.name.site.clone(),
-                    login: logins.get(&pair.name.site).map_or(&pair.name.site, |first| *first).clone(),
-                    remedy: match act {
-                        Some(act) => acts::build(act, spot, hooks)?,
-                        None => Arc::new(Command::new(spot.host?, spot.name, spot.lane, command.clone())),
-                    },
-                    limit: pair.timeout,
-                    verify: VerifyRules { window: pair.verify_window, interval: pair.verify_interval },
-                })
+            let name = &pair.name;
+            let server = config.servers.get(&name.server)?;
+            let site = config.sites.get(&name.site)?;
+            let act = site.act.as_ref().filter(|_| pair.acts);
+            let bare = |remedy: Arc<dyn Remedy>, command: &str, limit, window| Rung {
+                command: config.redactor.mask(command).as_ref().into(),
+                site: name.site.clone(),
+                login: logins.get(&name.site).map_or(&name.site, |first| *first).clone(),
+                remedy,
+                limit,
+                verify: VerifyRules { window, interval: pair.verify_interval },
+                terms: Terms::default(),
+                once: false,
             };
-            let build = || pair.commands.iter().enumerate().map(rung).collect::<Option<Arc<[Rung]>>>();
+            let command = |spot: Spot, text: &str| -> Option<Arc<dyn Remedy>> {
+                Some(Arc::new(Command::new(spot.host?, spot.name, spot.lane, text.to_owned())))
+            };
+            let rung = |(place, rung): (usize, &ladder::Rung)| {
+                let spot = spot(config, hosts, &name.site);
+                let act = act.filter(|_| place == 0);
+                let remedy = match act {
+                    Some(act) => acts::build(act, spot, hooks)?,
+                    None => command(spot, &rung.command)?,
+                };
+                let once = act.is_some_and(Act::is_once);
+                Some(Rung { terms: rung.terms, once, ..bare(remedy, &rung.command, rung.timeout, rung.verify_window) })
+            };
+            let build = || pair.rungs.iter().enumerate().map(rung).collect::<Option<Arc<[Rung]>>>();
             // Pairs of one site mostly share one ladder; ten thousand copies of it would be megabytes.
-            let same_limits = |ladder: &Arc<[Rung]>| ladder.iter().all(|rung| rung.limit == pair.timeout);
-            let key = (pair.name.site.clone(), pair.commands.clone(), pair.acts);
-            let ladder = match ladders.get(&key).filter(|ladder| same_limits(ladder)) {
+            let key = (name.site.clone(), pair.rungs.clone(), pair.acts);
+            let ladder = match ladders.get(&key) {
                 Some(ladder) => ladder.clone(),
                 None => ladders.entry(key).insert_entry(build()?).get().clone(),
             };
+            let spot = || spot(config, hosts, &name.site);
+            // What was started for the incident is stopped, whatever else is run on recovery.
+            let ending = act.and_then(|act| acts::ending(act, spot()));
+            let limit = pair.rungs.first().map(|rung| rung.timeout).unwrap_or_default();
+            let recovery = match (ending, &pair.recovery) {
+                (Some((text, remedy)), _) => Some(bare(remedy, &text, limit, Duration::ZERO)),
+                (None, Some(own)) => {
+                    Some(bare(command(spot(), &own.command)?, &own.command, own.timeout, Duration::ZERO))
+                }
+                (None, None) => None,
+            };
             let pace = config.pace;
+            let timeout = |server: &Server| server.timeout.unwrap_or(pace.timeout);
+            let witnesses = witnesses.of(&name.site);
+            let attempts = server.attempts.unwrap_or(pace.attempts);
+            let parents = server.depends_on.iter().filter_map(|parent| {
+                let known = config.servers.get(parent)?;
+                Some(Parent { server: parent.clone(), target: known.target.clone(), timeout: timeout(known) })
+            });
+            let afar = hosts
+                .get(&name.site)
+                .filter(|_| site.cross_check)
+                .and_then(|host| FromSite::new(host.clone(), name.site.clone(), &server.target, timeout(server)));
             Some(Arc::new(Plan {
-                pair: pair.name.clone(),
+                pair: name.clone(),
                 target: server.target.clone(),
                 kit: kit.clone(),
                 check: CheckRules {
-                    attempts: server.attempts.unwrap_or(pace.attempts),
+                    // The last attempt has to lie between two answers of the witnesses.
+                    attempts: if witnesses.is_some() { attempts.max(2) } else { attempts },
                     retry_delay: pace.retry_delay,
-                    timeout: server.timeout.unwrap_or(pace.timeout),
+                    timeout: timeout(server),
+                    successes: pace.successes,
+                    hold: pace.hold,
                 },
                 backoff: Backoff::new(server.interval.unwrap_or(pace.interval), pace.factor, pace.max),
                 ladder,
+                recovery: recovery.map(Arc::new),
+                witnesses,
+                parents: parents.collect(),
+                holds: dependents.get(&name.server).cloned().unwrap_or_default(),
+                afar: afar.map(|afar| Arc::new(afar) as Arc<dyn LookAfar>),
             }))
         })
         .collect();
-    Plans { pairs, guard: config.guard, attempts_at_once: attempts_at_once() }
+    let guard = guard::Rules { maintenance: config.maintenance.clone(), ..config.guard.clone() };
+    Plans { pairs, guard, attempts_at_once: attempts_at_once(), remedies_at_once: config.remedies_at_once }
 }
 
 /// A site's host as records call it, and the address that exclusivity goes by.

@@ -17,6 +17,7 @@ use crate::message::Language;
 
 pub mod general;
 pub mod guards;
+pub mod ladder;
 pub mod later;
 pub mod log;
 pub mod maintenance;
@@ -26,6 +27,7 @@ pub mod remedies;
 pub mod server;
 pub mod site;
 pub mod telegram;
+pub mod witness;
 
 #[cfg(test)]
 mod remedies_tests;
@@ -51,6 +53,10 @@ pub struct Config {
     pub guard: guard::Rules,
     /// Planned times.
     pub maintenance: Calendar,
+    /// Commands under way at once.
+    pub remedies_at_once: usize,
+    /// Who has to answer before anything is believed to be down.
+    pub witnesses: Option<witness::Witnesses>,
     /// How unknown host keys are met.
     pub host_keys: crate::host::HostKeyPolicy,
     /// Every mapped server.
@@ -129,6 +135,8 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let pace = pace::read(&global);
     let guard = guards::read(&global);
     let maintenance = maintenance::read(&global, mappings.as_deref(), around);
+    let remedies_at_once = global.get(&guards::REMEDIES_AT_ONCE);
+    let witnesses = witness::of_agent(&global);
     let host_keys = global.get(&site::SSH_HOST_KEYS);
     let telegram = telegram::read(&global, around.channels);
     let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
@@ -147,6 +155,8 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             pace: pace?,
             guard: guard?,
             maintenance: maintenance?,
+            remedies_at_once: remedies_at_once?,
+            witnesses: witnesses?,
             host_keys: host_keys?,
             servers: servers?,
             sites: sites?,
@@ -193,10 +203,11 @@ pub fn groups() -> &'static [Group<'static>] {
         pace::GROUP,
         server::GROUP,
         site::GROUP,
-        pairs::LADDER,
+        ladder::GROUP,
         remedies::GROUP,
         guards::GROUP,
         maintenance::GROUP,
+        witness::GROUP,
         telegram::GROUP,
         log::GROUP,
         general::GROUP,

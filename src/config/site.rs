@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use crate::env::{Group, Key, Scope, Scoped, Secret, value};
 use crate::host::{HostKeyPolicy, Jump};
 
-use super::{Act, Surroundings, pairs, remedies};
+use super::witness::{self, Witnesses};
+use super::{Act, Surroundings, ladder, remedies};
 
 /// Policy for unknown host keys.
 pub const SSH_HOST_KEYS: Key<HostKeyPolicy> = Key::new(Scope::Global, "SSH_HOST_KEYS", |text| {
@@ -53,6 +54,11 @@ pub const LOCAL: Key<bool> = Key::new(Scope::Site, "LOCAL", value::flag)
     .about("Run this site's commands on this machine instead of over SSH.", "true")
     .default("false");
 
+/// A second look.
+pub const CROSS_CHECK: Key<bool> = Key::new(Scope::Site, "CROSS_CHECK", value::flag)
+    .about("Before anything is run, ask the same URL from this site's own host: what answers there is not healed, because only our route to it is broken. The host needs curl or wget.", "true")
+    .default("false");
+
 /// The keys of this section.
 pub const GROUP: Group<'static> = Group {
     title: "Sites",
@@ -67,17 +73,22 @@ pub const GROUP: Group<'static> = Group {
         SSH_HOST_KEY.info(),
         SSH_JUMP.info(),
         LOCAL.info(),
+        CROSS_CHECK.info(),
         SSH_HOST_KEYS.info(),
     ],
 };
 
 /// One site.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Site {
     /// Where its commands run.
     pub place: Place,
     /// What it does in place of a command.
     pub act: Option<Act>,
+    /// Whether a failure is looked at from there too.
+    pub cross_check: bool,
+    /// Who has to answer before anything there is believed to be down.
+    pub witnesses: Option<Witnesses>,
 }
 
 /// Where commands run.
@@ -115,11 +126,11 @@ pub struct Ssh {
 }
 
 /// Reads one site.
-pub fn read(keys: &Scoped<'_>, around: &Surroundings) -> Option<Site> {
-    let local = keys.get(&LOCAL);
-    let act = remedies::read(keys, &pairs::SITE_COMMAND, local);
+pub fn read(global: &Scoped<'_>, keys: &Scoped<'_>, around: &Surroundings) -> Option<Site> {
+    let (local, cross_check) = (keys.get(&LOCAL), keys.get(&CROSS_CHECK));
+    let (act, witnesses) = (remedies::read(keys, &ladder::SITE_COMMAND, local), witness::of_site(global, keys));
     let place = place(keys, local?, around);
-    Some(Site { place: place?, act: act? })
+    Some(Site { place: place?, act: act?, cross_check: cross_check?, witnesses: witnesses? })
 }
 
 fn place(keys: &Scoped<'_>, local: bool, around: &Surroundings) -> Option<Place> {

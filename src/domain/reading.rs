@@ -79,6 +79,8 @@ pub enum Cause {
     Exhausted,
     /// Blind: this machine does not let us look.
     Denied,
+    /// Blind: too few witnesses answer, so it is we who are cut off.
+    CutOff,
 }
 
 impl Cause {
@@ -98,13 +100,30 @@ impl Cause {
             Self::Network => "network",
             Self::Exhausted => "exhausted",
             Self::Denied => "denied",
+            Self::CutOff => "cut_off",
+        }
+    }
+
+    /// True when nobody answered: the target may be fine, and only our route to it be broken.
+    pub fn may_be_the_route(self) -> bool {
+        match self {
+            Self::Refused | Self::Unreachable | Self::Timeout | Self::Tls | Self::Reset => true,
+            Self::Dns
+            | Self::Status
+            | Self::Redirect
+            | Self::Protocol
+            | Self::Resolver
+            | Self::Network
+            | Self::Exhausted
+            | Self::Denied
+            | Self::CutOff => false,
         }
     }
 
     /// True for faults of the observer, which say nothing about the target.
     pub fn is_blind(self) -> bool {
         match self {
-            Self::Resolver | Self::Network | Self::Exhausted | Self::Denied => true,
+            Self::Resolver | Self::Network | Self::Exhausted | Self::Denied | Self::CutOff => true,
             Self::Dns
             | Self::Refused
             | Self::Unreachable

@@ -37,6 +37,22 @@ pub trait Probe: Send + Sync {
     ///
     /// The frame ([`Target::probe`]) owns the limit: it drops this future when the time is over.
     fn look<'a>(&'a self, kit: &'a Kit, trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Gives shell text that asks the same on another machine within `limit`: exit code 0 when the target answers there,
+    /// [`CANNOT_LOOK`] when the machine has no program for it, anything else when it does not answer. `None` for a kind that
+    /// no shell can ask.
+    fn from_afar(&self, limit: Duration) -> Option<String> {
+        let _ = limit;
+        None
+    }
+}
+
+/// The exit code of a machine that has no program to look with; it says which ones would do.
+pub const CANNOT_LOOK: i32 = 99;
+
+/// Quotes a text for a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Why a text is not a target. No variant holds the text: it may carry a password.
@@ -93,6 +109,11 @@ impl Target {
     /// The URL as people and logs may see it: without user and password, query values masked.
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Gives shell text that asks the same on another machine; see [`Probe::from_afar`].
+    pub fn from_afar(&self, limit: Duration) -> Option<String> {
+        self.probe.from_afar(limit)
     }
 
     /// Looks once. Whatever goes wrong is the reading; it is there after `limit` at the latest.

@@ -1,10 +1,12 @@
 //! `tcp`: a connection can be made. Nothing is sent and nothing read.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::wire::{Address, Kit, Trace};
-use super::{BadTarget, Kind, Probe, Target};
+use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::Fault;
 
 /// `tcp`.
@@ -43,6 +45,16 @@ impl Probe for Tcp {
             trace.finish();
             Ok(())
         })
+    }
+
+    fn from_afar(&self, limit: Duration) -> Option<String> {
+        let (host, port, seconds) =
+            (quoted(self.address.host().to_string().trim_matches(['[', ']'])), self.port, limit.as_secs().max(1));
+        Some(format!(
+            "if command -v nc >/dev/null 2>&1; then nc -z -w {seconds} {host} {port}; \
+             elif command -v bash >/dev/null 2>&1; then timeout {seconds} bash -c 'exec 3<>/dev/tcp/$0/$1' {host} {port} 2>/dev/null; \
+             else echo 'nc, bash'; exit {CANNOT_LOOK}; fi"
+        ))
     }
 }
 

@@ -62,7 +62,8 @@ pub trait Remedy: Send + Sync {
     /// Gets ready in the background, because a check is about to say `down`. Returns at once.
     fn warm(&self) {}
 
-    /// True when it may be run again safely after an interruption or a failure, whatever came of it the first time.
+    /// True when it may be run again safely after an interruption or a failure, whatever came of it the first time: what is
+    /// run on recovery is then repeated until it succeeded.
     fn repeatable(&self) -> bool {
         false
     }

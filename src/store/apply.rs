@@ -117,7 +117,7 @@ fn statement(write: &Write) -> Result<Option<Statement>, sqlx::Error> {
         )
         .bind(notice.id.to_string())
         .bind(text(channel))
-        .bind(notice.pair.to_string())
+        .bind(notice.pair.as_ref().map(ToString::to_string).unwrap_or_default())
         .bind(notice.incident.to_string())
         .bind(notice.at.as_millisecond())
         .bind(json(notice)?),

@@ -48,7 +48,7 @@ impl Store {
     /// Recalls what every command has achieved for its pair since a moment; of a very long history the newest part.
     pub async fn records(&self, since: Timestamp) -> Result<Records, StoreError> {
         const RUNS: &str = "SELECT pair, command, rung, incident, refusal, verdict, ended_at, duration_ms, judged_at FROM runs \
-                            WHERE intended_at >= $1 AND verdict IN ('healed', 'ran_but_down', 'failed') \
+                            WHERE intended_at >= $1 AND rung > 0 AND verdict IN ('healed', 'ran_but_down', 'failed') \
                             ORDER BY intended_at DESC, id DESC LIMIT $2";
         self.within_limit(async {
             let query = sqlx::query_as::<Any, ActionRow>(RUNS);
@@ -103,10 +103,11 @@ async fn incidents(readers: &AnyPool, period: &Period, most: u32, draft: &mut Dr
     each::<IncidentRow>(readers, sql, period, most, |row| row.read().into_iter().for_each(|i| draft.incident(&i))).await
 }
 
+/// Rung 0 is what is run once a pair is up again: it heals nothing, so it is not asked whether it helps.
 async fn actions(readers: &AnyPool, period: &Period, most: u32, draft: &mut Draft) -> Result<u32, sqlx::Error> {
     let sql = of_pair(
         "SELECT pair, command, rung, incident, refusal, verdict, ended_at, duration_ms, judged_at FROM runs \
-         WHERE intended_at >= $1 AND intended_at < $2",
+         WHERE intended_at >= $1 AND intended_at < $2 AND rung > 0",
         period,
         "intended_at",
     );

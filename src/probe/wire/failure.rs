@@ -24,6 +24,7 @@ pub(super) fn unconnected(peer: SocketAddr, error: &io::Error) -> Fault {
         | Cause::Redirect
         | Cause::Protocol
         | Cause::Denied
+        | Cause::CutOff
         | Cause::Resolver => format!("no connection to {peer}: {error}"),
     };
     Fault::new(cause, what)
