@@ -36,7 +36,7 @@ use super::masks::Masks;
 use super::plans::{self, Hosts};
 use super::reload::{Fixed, Reloader};
 use super::source::Source;
-use super::{recall, retention, systemd};
+use super::{recall, retention, state_file, systemd};
 
 /// The control socket's name in `STATE_DIR`.
 pub const SOCKET: &str = "monitor.sock";
@@ -107,9 +107,11 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let desk = Desk { journal: &journal, narrator: &narrator, clock };
     let (outlets, views) = desk.open(channels, &saved, &mut deliveries, &deliveries_stop);
 
+    let mut states = recall::states(&saved.states);
+    let (journal, state_file) = state_file::follow(&config, journal, &mut states, clock.now());
     let ledger = Ledger { journal, audit: sink, outlets, mask: mask(&redactor), zone: zone.clone() };
     let saved = engine::Saved {
-        states: recall::states(&saved.states),
+        states,
         runs,
         unfinished: saved.unfinished,
         changes,
@@ -150,6 +152,10 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
             tracing::error!("the control socket stopped: {error}");
         }
     });
+    if let Some(file) = state_file {
+        let engine = state_file::Engine { handle: reloader.engine.clone(), pulse: pulse.clone() };
+        around.spawn(state_file::keep(file, Some(engine), around_stop.clone()));
+    }
     around.spawn(retention::run(store.clone(), clock, around_stop.clone()));
     around.spawn(systemd::watchdog(pulse.clone(), around_stop.clone()));
     if let Some(url) = config.general.heartbeat.clone() {

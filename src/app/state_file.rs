@@ -1,6 +1,7 @@
 //! `STATE_FILE`: one word for other programs about where the one pair stands, always whole and never older than the last
 //! decision. It follows what the engine saves; a probe that could not look saves nothing, and so it changes nothing.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,10 +10,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::domain::outage::State;
+use crate::config::Config;
+use crate::domain::ladder::Answers;
+use crate::domain::name::PairName;
+use crate::domain::outage::{Outage, State};
+use crate::domain::reading::{Cause, Fault, Phases};
+use crate::domain::remedy::IncidentId;
+use crate::engine::handle::{Handle, PairState};
 use crate::engine::ledger::Journal;
 use crate::store::Write;
 
@@ -23,7 +32,7 @@ const LONGEST: usize = 64;
 
 /// Where a pair stands, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
+enum Word {
     /// It was not seen yet.
     Unknown,
     /// The last check that could look said `up`, and recovery is complete.
@@ -44,7 +53,7 @@ impl Word {
     }
 
     /// The word for a saved state; a pair that was never looked at has none.
-    pub(super) fn of(state: &State) -> Option<Self> {
+    fn of(state: &State) -> Option<Self> {
         match state {
             State::Fresh => None,
             State::Up { .. } => Some(Self::Alive),
@@ -53,7 +62,7 @@ impl Word {
     }
 
     /// The word that stands in a file, whoever wrote it.
-    pub(super) fn read(path: &Path) -> Option<Self> {
+    fn read(path: &Path) -> Option<Self> {
         let mut text = String::new();
         let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|about| about.is_file()))?;
         io::Read::read_to_string(&mut io::Read::take(file, LONGEST as u64), &mut text).ok()?;
@@ -61,21 +70,84 @@ impl Word {
     }
 }
 
+/// The file, and the word that it is to hold.
+pub(super) struct StateFile {
+    path: PathBuf,
+    word: watch::Receiver<Word>,
+}
+
+/// Begins to follow what is recorded, where the configuration wants it: gives the journal to record into from now on.
+///
+/// What was saved says where the pair stands. When nothing was, the file may say that its services run for a dead machine,
+/// because another program watched before us: then the incident is taken over, so that recovery stops them.
+pub(super) fn follow(
+    config: &Config,
+    journal: Arc<dyn Journal>,
+    states: &mut HashMap<PairName, State>,
+    now: Timestamp,
+) -> (Arc<dyn Journal>, Option<StateFile>) {
+    let (Some(path), [pair]) = (config.general.state_file.clone(), config.pairs.as_slice()) else {
+        return (journal, None);
+    };
+    let found = Word::read(&path);
+    let known = states.get(&pair.name).map(Word::of);
+    if known.is_none() && found == Some(Word::Dead) {
+        tracing::warn!(
+            "STATE_FILE {} says {} and nothing is saved: the incident is taken over as it is",
+            path.display(),
+            Word::Dead.as_str()
+        );
+        let outage = taken_over(now);
+        journal.record(vec![Write::IncidentOpened {
+            id: outage.incident,
+            pair: pair.name.clone(),
+            at: now,
+            cause: outage.fault.cause,
+            reason: outage.fault.reason.clone(),
+        }]);
+        states.insert(pair.name.clone(), State::Down(Box::new(outage)));
+    }
+    let first = known.flatten().or(found).unwrap_or(Word::Unknown);
+    let (say, word) = watch::channel(first);
+    (Arc::new(Followed { journal, word: say }), Some(StateFile { path, word }))
+}
+
+/// The incident that another program has begun to deal with: what it started needs no second start.
+fn taken_over(now: Timestamp) -> Outage {
+    Outage {
+        incident: IncidentId(Uuid::now_v7()),
+        since: now,
+        failures: 1,
+        due: now,
+        fault: Fault::new(Cause::Timeout, "taken over from STATE_FILE: who watched before saw no answer"),
+        phases: Phases::default(),
+        ordered: None,
+        last: None,
+        told: true,
+        gave_up: false,
+        standing: true,
+        rising: None,
+        asked: None,
+        answers: Answers::default(),
+    }
+}
+
 /// A journal that shows the word of each state that passes through it.
-pub(super) struct Followed {
+struct Followed {
     /// Where everything goes on to.
-    pub(super) journal: Arc<dyn Journal>,
+    journal: Arc<dyn Journal>,
     /// Who is shown.
-    pub(super) word: watch::Sender<Word>,
+    word: watch::Sender<Word>,
 }
 
 impl Followed {
     fn show(&self, writes: &[Write]) {
         let last = writes.iter().rev().find_map(|write| match write {
-            Write::PairState { state_json, .. } => serde_json::from_str(state_json).ok(),
+            Write::PairState { state_json, .. } => Word::of(&serde_json::from_str(state_json).ok()?),
+            Write::PairForgotten { .. } => Some(Word::Unknown),
             _ => None,
         });
-        if let Some(word) = last.as_ref().and_then(Word::of) {
+        if let Some(word) = last {
             self.word.send_if_modified(|known| std::mem::replace(known, word) != word);
         }
     }
@@ -94,11 +166,19 @@ impl Journal for Followed {
 }
 
 /// Keeps the file at the word until `stop`, and writes the last one before it ends.
-pub(super) async fn keep(path: PathBuf, mut word: watch::Receiver<Word>, stop: CancellationToken) {
+///
+/// A first success is nothing to save, so until there is something the engine is asked.
+pub(super) async fn keep(file: StateFile, mut engine: Option<Engine>, stop: CancellationToken) {
+    let StateFile { path, mut word } = file;
     let mut written = Word::read(&path);
-    let mut failing = false;
+    let (mut failing, mut seen) = (false, None);
     loop {
-        let wanted = *word.borrow_and_update();
+        let mut wanted = *word.borrow_and_update();
+        if wanted == Word::Unknown {
+            wanted = seen.unwrap_or(Word::Unknown);
+        } else {
+            seen = None;
+        }
         if written != Some(wanted) {
             let (at, text) = (path.clone(), wanted.as_str());
             let done = tokio::task::spawn_blocking(move || replace(&at, text)).await;
@@ -126,8 +206,31 @@ pub(super) async fn keep(path: PathBuf, mut word: watch::Receiver<Word>, stop: C
             biased;
             changed = word.changed() => if changed.is_err() { return },
             () = stop.cancelled() => return,
+            found = first(&mut engine), if wanted == Word::Unknown => seen = found,
             () = tokio::time::sleep(AGAIN), if behind => {}
         }
+    }
+}
+
+/// What stands behind the word until something was saved.
+pub(super) struct Engine {
+    /// The engine.
+    pub(super) handle: Handle,
+    /// Changes as often as it is worth asking.
+    pub(super) pulse: watch::Receiver<u64>,
+}
+
+/// Waits for the next pulse and looks where the pair stands.
+async fn first(engine: &mut Option<Engine>) -> Option<Word> {
+    let Some(Engine { handle, pulse }) = engine else { return std::future::pending().await };
+    if pulse.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    let status = handle.status().await.ok()?;
+    match status.pairs.first()?.state {
+        PairState::Up => Some(Word::Alive),
+        PairState::Down => Some(Word::Dead),
+        PairState::Fresh | PairState::Unknown => None,
     }
 }
 
@@ -197,7 +300,7 @@ mod tests {
         let path = dir.path().join("state");
         let (say, word) = watch::channel(Word::Unknown);
         let stop = CancellationToken::new();
-        let kept = keep(path.clone(), word, stop.clone());
+        let kept = keep(StateFile { path: path.clone(), word }, None, stop.clone());
         let told = async {
             say.send(Word::Alive).unwrap();
             say.send(Word::Dead).unwrap();
