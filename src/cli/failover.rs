@@ -9,7 +9,7 @@ use super::{check, run};
 /// What it goes by.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The configuration: JSON with gateway_ip, active_ip, ping_interval, ping_fail_threshold, services_to_manage
+    /// The configuration, such as deploy/failover-config.json
     #[arg(value_name = "CONFIG.json")]
     config: PathBuf,
     /// Only show what is in force and everything that is wrong

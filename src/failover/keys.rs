@@ -138,7 +138,11 @@ fn strangers(sheet: &Sheet<'_>) {
             sheet.wrong_key(cell, &what, "remove one of them".to_owned());
         } else if !KNOWN.iter().any(|(known, _)| *known == cell.key) {
             let plain = cell.key.to_lowercase().replace(['-', ' ', '.'], "_");
-            let near = KNOWN.iter().map(|(known, _)| (strsim::damerau_levenshtein(known, &plain), known)).min();
+            let distance = |known: &str| {
+                let begins = plain.len() >= 3 && known.starts_with(&plain);
+                if begins { 0 } else { strsim::damerau_levenshtein(known, &plain) }
+            };
+            let near = KNOWN.iter().map(|(known, _)| (distance(known), known)).min();
             let hint = match near {
                 Some((distance, known)) if distance <= 3 => format!("did you mean `{known}`?"),
                 _ => format!("known are {}", KNOWN.map(|(known, _)| known).join(", ")),

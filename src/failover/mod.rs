@@ -27,9 +27,8 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Standby, Report> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
         Err(error) => {
-            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let line = u32::try_from(good.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(u32::MAX);
-            let place = Place::File { name: name.into(), line: Some(line.saturating_add(1)) };
+            let good = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+            let place = Place::File { name: name.into(), line: Some(sheet::line_of(&good, good.len())) };
             let problem = Problem::error(place, "", "is not text in UTF-8").hint("save the file as UTF-8");
             return Err(Report::new(vec![problem]));
         }

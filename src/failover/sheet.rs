@@ -129,7 +129,7 @@ impl<'t> Sheet<'t> {
 }
 
 /// The line of a byte, counted from 1.
-fn line_of(text: &str, at: usize) -> u32 {
-    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
-    u32::try_from(before.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(u32::MAX).saturating_add(1)
+pub(super) fn line_of(text: &str, at: usize) -> u32 {
+    let before = text.get(..at).unwrap_or(text);
+    u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX).saturating_add(1)
 }
