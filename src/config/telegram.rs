@@ -59,7 +59,6 @@ pub struct Telegram {
 }
 
 /// Reads the section; the inner absence means that there is no such channel, and that there need not be one.
-#[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
 pub fn read(global: &Scoped<'_>, channels: Channels) -> Option<Option<Telegram>> {
     let anything = global.set_by_user(&TELEGRAM_BOT_TOKEN) || global.set_by_user(&TELEGRAM_CHAT_ID);
     if channels == Channels::Optional && !anything {
