@@ -124,6 +124,8 @@ fn taken_over(now: Timestamp) -> Outage {
         ordered: None,
         last: None,
         told: true,
+        held: false,
+        runs: 0,
         gave_up: false,
         standing: true,
         rising: None,
