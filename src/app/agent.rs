@@ -44,9 +44,6 @@ pub const SOCKET: &str = "monitor.sock";
 /// The database is closed within this, or left as it is.
 const STORE_CLOSES: Duration = Duration::from_secs(2);
 
-/// What commands achieved in this time is what alerts quote.
-const RECORDS_OF: Duration = Duration::from_hours(90 * 24);
-
 /// What an agent is built from.
 pub struct Parts {
     /// What it goes by.
@@ -73,11 +70,8 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     for what in &saved.unreadable {
         tracing::error!("the store holds something this version cannot read, it is left as it is: {what}");
     }
-    let before = |window: Duration| clock.now() - jiff::SignedDuration::try_from(window).unwrap_or_default();
-    let since = before(config.guard.budget.window.max(config.guard.cooldown));
-    let runs = store.last_runs(None, since).await.context("the store cannot be read")?;
-    let changes = store.last_changes(before(config.guard.flap.window)).await.context("the store cannot be read")?;
-    let achieved = store.records(before(RECORDS_OF)).await.context("the store cannot be read")?;
+    let mut resumed =
+        recall::read(&store, &saved, &config.guard, clock.now()).await.context("the store cannot be read")?;
 
     // Written to last, stopped last.
     let mut records = JoinSet::new();
@@ -107,21 +101,12 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let desk = Desk { journal: &journal, narrator: &narrator, clock };
     let (outlets, views) = desk.open(channels, &saved, &mut deliveries, &deliveries_stop);
 
-    let mut states = recall::states(&saved.states);
-    let (journal, state_file) = state_file::follow(&config, journal, &mut states, clock.now());
+    let (journal, state_file) = state_file::follow(&config, journal, &mut resumed.states, clock.now());
     let ledger = Ledger { journal, audit: sink, outlets, mask: mask(&redactor), zone: zone.clone() };
-    let saved = engine::Saved {
-        states,
-        runs,
-        unfinished: saved.unfinished,
-        changes,
-        memory: recall::memory(&saved.settings),
-        records: achieved,
-    };
     let first: Arc<Hosts> = current(&hosts);
     let built = plans::plans(&config, &first, &kit, &hooks);
     let (engine, handle, pulse) =
-        Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved });
+        Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved: resumed });
 
     let troubles = troubles(log.as_ref(), audit_log);
     let reloader = Arc::new(Reloader {
@@ -152,10 +137,8 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
             tracing::error!("the control socket stopped: {error}");
         }
     });
-    if let Some(file) = state_file {
-        let engine = state_file::Engine { handle: reloader.engine.clone(), pulse: pulse.clone() };
-        around.spawn(state_file::keep(file, Some(engine), around_stop.clone()));
-    }
+    let first = state_file::First { engine: reloader.engine.clone(), pulse: pulse.clone() };
+    around.spawn(state_file::keep(state_file, Some(first), around_stop.clone()));
     around.spawn(retention::run(store.clone(), clock, around_stop.clone()));
     around.spawn(systemd::watchdog(pulse.clone(), around_stop.clone()));
     if let Some(url) = config.general.heartbeat.clone() {

@@ -127,6 +127,7 @@ fn taken_over(now: Timestamp) -> Outage {
         held: false,
         runs: 0,
         gave_up: false,
+        begun: true,
         standing: true,
         rising: None,
         asked: None,
@@ -170,8 +171,8 @@ impl Journal for Followed {
 /// Keeps the file at the word until `stop`, and writes the last one before it ends.
 ///
 /// A first success is nothing to save, so until there is something the engine is asked.
-pub(super) async fn keep(file: StateFile, mut engine: Option<Engine>, stop: CancellationToken) {
-    let StateFile { path, mut word } = file;
+pub(super) async fn keep(file: Option<StateFile>, mut asked: Option<First>, stop: CancellationToken) {
+    let Some(StateFile { path, mut word }) = file else { return };
     let mut written = Word::read(&path);
     let (mut failing, mut seen) = (false, None);
     loop {
@@ -208,27 +209,27 @@ pub(super) async fn keep(file: StateFile, mut engine: Option<Engine>, stop: Canc
             biased;
             changed = word.changed() => if changed.is_err() { return },
             () = stop.cancelled() => return,
-            found = first(&mut engine), if wanted == Word::Unknown => seen = found,
+            found = first(&mut asked), if wanted == Word::Unknown => seen = found,
             () = tokio::time::sleep(AGAIN), if behind => {}
         }
     }
 }
 
-/// What stands behind the word until something was saved.
-pub(super) struct Engine {
+/// Who is asked until something was saved.
+pub(super) struct First {
     /// The engine.
-    pub(super) handle: Handle,
+    pub(super) engine: Handle,
     /// Changes as often as it is worth asking.
     pub(super) pulse: watch::Receiver<u64>,
 }
 
 /// Waits for the next pulse and looks where the pair stands.
-async fn first(engine: &mut Option<Engine>) -> Option<Word> {
-    let Some(Engine { handle, pulse }) = engine else { return std::future::pending().await };
+async fn first(asked: &mut Option<First>) -> Option<Word> {
+    let Some(First { engine, pulse }) = asked else { return std::future::pending().await };
     if pulse.changed().await.is_err() {
         return std::future::pending().await;
     }
-    let status = handle.status().await.ok()?;
+    let status = engine.status().await.ok()?;
     match status.pairs.first()?.state {
         PairState::Up => Some(Word::Alive),
         PairState::Down => Some(Word::Dead),
@@ -297,12 +298,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_file_follows_the_word_also_the_last_one_and_in_a_folder_that_comes_late() {
+    async fn the_file_follows_the_word_also_the_last_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
         let (say, word) = watch::channel(Word::Unknown);
         let stop = CancellationToken::new();
-        let kept = keep(StateFile { path: path.clone(), word }, None, stop.clone());
+        let kept = keep(Some(StateFile { path: path.clone(), word }), None, stop.clone());
         let told = async {
             say.send(Word::Alive).unwrap();
             say.send(Word::Dead).unwrap();
@@ -310,5 +311,22 @@ mod tests {
         };
         tokio::join!(kept, told);
         assert_eq!(Word::read(&path), Some(Word::Dead));
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_word_that_cannot_be_written_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("late/state");
+        let (_say, word) = watch::channel(Word::Dead);
+        let stop = CancellationToken::new();
+        let kept = keep(Some(StateFile { path: path.clone(), word }), None, stop.clone());
+        let told = async {
+            tokio::time::sleep(AGAIN / 2).await;
+            assert_eq!(Word::read(&path), None);
+            std::fs::create_dir(dir.path().join("late")).unwrap();
+            tokio::time::sleep(AGAIN).await;
+            assert_eq!(Word::read(&path), Some(Word::Dead));
+            stop.cancel();
+        };
+        tokio::join!(kept, told);
     }
 }

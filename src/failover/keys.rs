@@ -158,6 +158,11 @@ fn host(sheet: &Sheet<'_>, cell: Cell<'_, '_>) -> Option<String> {
     let text = cell.value.as_string_lit().map(|text| text.value.trim().to_owned()).unwrap_or_default();
     let found = match text.parse() {
         Ok(IpAddr::V4(ip)) if !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast() => Some(ip.to_string()),
+        Ok(IpAddr::V6(ip)) if ip.is_unicast_link_local() => {
+            let hint = "give an address that is valid beyond one cable, or a host name".to_owned();
+            sheet.wrong(cell.key, cell.value, "names no interface, as a link-local address must", Some(hint));
+            return None;
+        }
         Ok(IpAddr::V6(ip)) if !ip.is_unspecified() && !ip.is_multicast() => Some(format!("[{ip}]")),
         Ok(_) => None,
         // `10.1` is 10.0.0.1 to a browser; to people it is a slip.

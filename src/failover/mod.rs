@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_may_be_added_is_taken_and_services_keep_their_order() {
-        let text = r#"{"gateway_ip":"fe80::1","active_ip":"Primary.example.org","ping_interval":0.5,
+        let text = r#"{"gateway_ip":"fd00::1","active_ip":"Primary.example.org","ping_interval":0.5,
             /* not "services_to_manage": [] */
             "ping_fail_threshold":10,"services_to_manage":["b.timer","a","web@1.service",],
             "recovery_threshold":5,"hold_down":60,"state_file":"/run/x // y","log_file":"/tmp/l","state_dir":"/tmp/s",
@@ -104,7 +104,7 @@ mod tests {
         let all = values(text);
         for (key, value) in [
             ("STANDBY_SERVICES", "b.timer,a.service,web@1.service"),
-            ("WITNESSES", "icmp://[fe80::1]"),
+            ("WITNESSES", "icmp://[fd00::1]"),
             ("ACTIVE_URL", "icmp://primary.example.org"),
             ("CHECK_TIMEOUT", "0.5"),
             ("RECOVERY_SUCCESSES", "5"),
@@ -178,6 +178,27 @@ mod tests {
             told[0].starts_with("config.json:3: active_ip: found `\"192.168.1.1\"`, is the gateway too"),
             "{told:?}"
         );
+    }
+
+    #[test]
+    fn an_address_is_one_that_can_be_pinged() {
+        for address in [
+            "",
+            "0.0.0.0",
+            "10.1",
+            "10.0.0.2/24",
+            "10.0.0.2:80",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "ff02::1",
+            "a b",
+        ] {
+            let told = told(&SEED.replace("192.168.1.2\"", &format!("{address}\"")));
+            assert!(told.len() == 1 && told[0].contains("expected an IP address"), "{address:?}: {told:?}");
+        }
+        let told = told(&SEED.replace("192.168.1.2\"", "fe80::2\""));
+        assert!(told.len() == 1 && told[0].contains("names no interface"), "{told:?}");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::time::Instant;
 
 use crate::support::agent::{Agent, LIMIT};
 use crate::support::netns::Lan;
@@ -108,7 +109,7 @@ async fn a_dead_machine_starts_the_services_in_order_once_and_its_return_stops_t
     assert_eq!(stage.calls(), STARTED, "once, however long it lasts");
     stage.lan.restore("active");
     let back = Instant::now();
-    stage.agent.says(&["Available ["]).await;
+    stage.looks(1).await;
     assert_eq!(stage.agent.file("state"), "active_dead\n", "one answer is not a recovery");
     stage.agent.record(PAIR, 2).await;
     assert!(back.elapsed() >= Duration::from_millis(1500), "stopped after {:?}", back.elapsed());
