@@ -1,8 +1,12 @@
 //! Alarms: what is told once in place of many failures. A storm, witnesses that do not answer, a pair that flaps.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::domain::alarm::{Alarm, Alarms};
 use crate::domain::flap::Flapping;
 use crate::domain::name::PairName;
 use crate::domain::notice::{CutOff, News};
@@ -12,21 +16,7 @@ use crate::message::Line;
 use super::Engine;
 use super::ledger::Batch;
 use super::round::Check;
-
-/// Something that people were told of, and will be told the end of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Told {
-    /// What stands for its incident, so that the end answers the beginning.
-    pub id: IncidentId,
-    /// When it began.
-    pub since: Timestamp,
-}
-
-impl Told {
-    fn now(since: Timestamp) -> Self {
-        Self { id: IncidentId(Uuid::now_v7()), since }
-    }
-}
+use super::witness::Witnesses;
 
 impl Engine {
     /// Says once that a storm began, and once that it ended.
@@ -34,32 +24,40 @@ impl Engine {
         let (now, of) = (self.clock.now(), self.pairs.len());
         let storm = self.guard.storm(now, of);
         let mut batch = Batch::of_agent(now);
-        match (storm, self.storm) {
+        match (storm, self.alarms.storm) {
             (true, None) => {
-                let (told, down) = (Told::now(now), self.guard.down());
-                self.storm = Some(told);
+                let (told, down) = (begun(now), self.guard.down());
+                self.alarms.storm = Some(told);
                 self.narrator.warn(&Line::Storm { down, of });
                 batch.tell(told.id, News::Storm { down, of });
             }
             (false, Some(told)) => {
-                self.storm = None;
+                self.alarms.storm = None;
                 self.narrator.info(&Line::StormOver);
                 batch.tell(told.id, News::StormOver { since: told.since, down: self.guard.down() });
             }
             (true, Some(_)) | (false, None) => return,
         }
-        batch.memory(&self.guard.memory(now));
+        batch.memory(&self.guard.memory(now, &self.alarms));
         self.ledger.record(batch);
     }
 
-    /// Takes up a storm that the agent before this one told of.
-    pub(super) fn weather_resumed(&mut self) {
-        let now = self.clock.now();
-        self.storm = self.guard.storm(now, self.pairs.len()).then(|| Told::now(now));
-        if self.storm.is_some() {
-            let (down, of) = (self.guard.down(), self.pairs.len());
-            self.narrator.warn(&Line::Storm { down, of });
-        }
+    /// Takes up what the agent before this one told of, as far as it still holds.
+    pub(super) fn alarms_resumed(&mut self, alarms: Alarms) {
+        self.alarms = alarms;
+        self.witnesses_changed();
+        self.weather();
+    }
+
+    /// Lets the witnesses that are missed be asked until they are back, also when they were built anew.
+    pub(super) fn witnesses_changed(&mut self) {
+        let plans = self.pairs.values().filter_map(|known| known.plan.witnesses.as_ref());
+        let there: HashMap<&str, &Arc<Witnesses>> = plans.map(|witnesses| (witnesses.key(), witnesses)).collect();
+        self.alarms.cut_off.retain(|key, _| {
+            let Some(witnesses) = there.get(key.as_str()) else { return false };
+            witnesses.set_missed(true);
+            true
+        });
     }
 
     /// Says once that witnesses do not answer, and once that they answer again.
@@ -71,19 +69,20 @@ impl Engine {
         witnesses.set_missed(!answer.is_enough());
         let mut batch = Batch::of_agent(now);
         if answer.is_enough() {
-            let Some(told) = self.cut_off.remove(key) else { return };
+            let Some(told) = self.alarms.cut_off.remove(key) else { return };
             self.narrator.info(&Line::Reconnected { key });
             batch.tell(told.id, News::Reconnected { key: key.to_owned(), since: told.since, until: now });
         } else {
-            if self.cut_off.contains_key(key) {
+            if self.alarms.cut_off.contains_key(key) {
                 return;
             }
-            let told = Told::now(now);
-            self.cut_off.insert(key.into(), told);
+            let told = begun(now);
+            self.alarms.cut_off.insert(key.to_owned(), told);
             let cut = CutOff { key: key.to_owned(), answered: answer.answered, of: answer.of, needed: answer.quorum };
             self.narrator.warn(&Line::CutOff { cut: &cut });
             batch.tell(told.id, News::CutOff(cut));
         }
+        batch.memory(&self.guard.memory(now, &self.alarms));
         self.ledger.record(batch);
     }
 
@@ -104,4 +103,8 @@ impl Engine {
         self.narrator.told(pair, &news);
         batch.tell(incident, news);
     }
+}
+
+fn begun(since: Timestamp) -> Alarm {
+    Alarm { id: IncidentId(Uuid::now_v7()), since }
 }

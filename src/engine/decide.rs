@@ -49,7 +49,6 @@ impl Engine {
         self.witnessed(pair, &check);
         match &check.reading.outcome {
             Outcome::Down(_) if !check.blind => {
-                self.guard.fell(pair, self.clock.now());
                 if let Some(check) = self.weigh(pair, serial, check) {
                     self.judge(pair, check);
                 }
@@ -68,8 +67,8 @@ impl Engine {
             self.end_check(pair);
             return self.see(pair, Seen::Unknown);
         };
-        if let Some(sample) = sample {
-            self.guard.sampled(self.clock.now(), self.pairs.len(), sample);
+        if let Some(sample) = sample.filter(|_| evidence.parent.is_none()) {
+            self.guard.sampled(pair, self.clock.now(), self.pairs.len(), sample);
             self.weather();
         }
         if let Some(known) = self.pairs.get_mut(pair) {
@@ -125,6 +124,13 @@ impl Engine {
                 }
                 if let Some(server) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
                     known.evidence.parent.get_or_insert_with(|| server.server.clone());
+                }
+                // What is down because something else is, or because it is meant to be, is no sign of a storm.
+                let explained = known.evidence.parent.is_some() || self.guard.maintenance(pair, now).is_some();
+                if explained {
+                    self.guard.rose(pair)
+                } else {
+                    self.guard.fell(pair, now)
                 }
                 known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
             }

@@ -55,8 +55,8 @@ impl Engine {
             let state = saved.states.remove(&plan.pair);
             self.enter_one(plan, state, of);
         }
-        self.guard.resumed(saved.memory, now, of);
-        self.weather_resumed();
+        self.guard.resumed(&saved.memory, now, of);
+        self.alarms_resumed(saved.memory.alarms);
         for (pair, state) in saved.states {
             // It was taken out of the configuration while we were off.
             let mut batch = Batch::new(pair, now);
@@ -152,6 +152,7 @@ impl Engine {
                 self.enter_one(plan, None, of);
             }
         }
+        self.witnesses_changed();
         self.weather();
         self.watched();
         reloaded
