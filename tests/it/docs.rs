@@ -28,6 +28,7 @@ const SUBCOMMANDS: &[&str] = &[
     "probe",
     "heal",
     "trust",
+    "failover",
     "audit",
     "reload",
     "completions",
