@@ -22,6 +22,7 @@ mod heal;
 mod history;
 mod incidents;
 mod init;
+pub mod plan;
 mod probe;
 pub mod reference;
 mod reload;
@@ -66,6 +67,8 @@ enum Command {
     Incidents(incidents::Args),
     /// List what was run or refused, and what came of it
     Actions(actions::Args),
+    /// Play an outage on a virtual clock: what would be checked, run, refused and told, and when; touches nothing
+    Plan(Box<plan::Args>),
     /// Check one pair now; exits 3 when it is down
     Probe(probe::Args),
     /// Run one pair's command now, and see whether it helped
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&source(), &args),
         Command::Incidents(args) => incidents::run(&source(), &args),
         Command::Actions(args) => actions::run(&source(), &args),
+        Command::Plan(args) => plan::run(&source(), &args),
         Command::Probe(args) => probe::run(&source(), &args),
         Command::Heal(args) => heal::run(&source(), &args),
         Command::Reload(args) => reload::run(&source(), &args),

@@ -20,6 +20,7 @@ mod floors;
 mod host_local;
 mod host_ssh;
 mod log_file;
+mod plan;
 mod probe_http;
 mod reference;
 mod store;
