@@ -1,6 +1,5 @@
 //! The agent: everything built in order, run until it is told to stop, and taken down in reverse order.
 
-use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
@@ -15,7 +14,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::domain::outage::State;
 use crate::engine::clock::Clock;
 use crate::engine::delivery::{self, ChannelHealth, Delivery};
 use crate::engine::ledger::{Journal, Ledger, Outlet};
@@ -25,6 +23,7 @@ use crate::env::Redactor;
 use crate::fetch::{self, Roots};
 use crate::message::Line;
 use crate::probe::wire::Kit;
+use crate::remedy::webhook;
 use crate::store::audit::AuditLog;
 use crate::store::{Recorder, Saved, Store, Write};
 use crate::web;
@@ -37,13 +36,16 @@ use super::masks::Masks;
 use super::plans::{self, Hosts};
 use super::reload::{Fixed, Reloader};
 use super::source::Source;
-use super::{retention, systemd};
+use super::{recall, retention, systemd};
 
 /// The control socket's name in `STATE_DIR`.
 pub const SOCKET: &str = "monitor.sock";
 
 /// The database is closed within this, or left as it is.
 const STORE_CLOSES: Duration = Duration::from_secs(2);
+
+/// What commands achieved in this time is what alerts quote.
+const RECORDS_OF: Duration = Duration::from_hours(90 * 24);
 
 /// What an agent is built from.
 pub struct Parts {
@@ -71,8 +73,11 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     for what in &saved.unreadable {
         tracing::error!("the store holds something this version cannot read, it is left as it is: {what}");
     }
-    let since = clock.now() - jiff::SignedDuration::try_from(config.guard.budget.window).unwrap_or_default();
+    let before = |window: Duration| clock.now() - jiff::SignedDuration::try_from(window).unwrap_or_default();
+    let since = before(config.guard.budget.window.max(config.guard.cooldown));
     let runs = store.last_runs(None, since).await.context("the store cannot be read")?;
+    let changes = store.last_changes(before(config.guard.flap.window)).await.context("the store cannot be read")?;
+    let achieved = store.records(before(RECORDS_OF)).await.context("the store cannot be read")?;
 
     // Written to last, stopped last.
     let mut records = JoinSet::new();
@@ -93,6 +98,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let redactor = Arc::new(RwLock::new(config.redactor.clone()));
     let roots = Roots::load(None).context("no certificate authorities")?;
     let kit = Arc::new(Kit::new(&roots));
+    let hooks = webhook::client(&roots).context("no client for web hooks")?;
     let hosts = Arc::new(RwLock::new(Arc::new(Hosts::new(&config, &source.for_commands(), None))));
 
     let mut deliveries = JoinSet::new();
@@ -102,9 +108,16 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let (outlets, views) = desk.open(channels, &saved, &mut deliveries, &deliveries_stop);
 
     let ledger = Ledger { journal, audit: sink, outlets, mask: mask(&redactor), zone: zone.clone() };
-    let saved = engine::Saved { states: states(&saved.states), runs, unfinished: saved.unfinished };
+    let saved = engine::Saved {
+        states: recall::states(&saved.states),
+        runs,
+        unfinished: saved.unfinished,
+        changes,
+        memory: recall::memory(&saved.settings),
+        records: achieved,
+    };
     let first: Arc<Hosts> = current(&hosts);
-    let built = plans::plans(&config, &first, &kit);
+    let built = plans::plans(&config, &first, &kit, &hooks);
     let (engine, handle, pulse) =
         Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved });
 
@@ -117,6 +130,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         redactor,
         masks: Masks::new(config.secrets.clone()).into(),
         kit,
+        hooks,
         hosts: hosts.clone(),
         engine: handle.clone(),
         fixed: Fixed::of(&config),
@@ -246,17 +260,6 @@ fn writes(recorder: &Recorder) -> heartbeat::Records {
 
 pub(super) fn voice(config: &Config, zone: &TimeZone) -> Voice {
     Voice { language: config.language(), successes: config.log.successes, zone: zone.clone() }
-}
-
-fn states(saved: &[(crate::domain::name::PairName, String)]) -> HashMap<crate::domain::name::PairName, State> {
-    let read = |(pair, json): &(crate::domain::name::PairName, String)| match serde_json::from_str(json) {
-        Ok(state) => Some((pair.clone(), state)),
-        Err(error) => {
-            tracing::error!(%pair, "the saved state of {pair} cannot be read, it begins anew: {error}");
-            None
-        }
-    };
-    saved.iter().filter_map(read).collect()
 }
 
 fn mask(redactor: &Arc<RwLock<Redactor>>) -> Arc<dyn Fn(&str) -> String + Send + Sync> {

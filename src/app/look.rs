@@ -15,15 +15,16 @@ use crate::domain::name::PairName;
 use crate::domain::reading::{Outcome, Reading};
 use crate::engine::handle::ProbeReport;
 use crate::engine::plan::Plan;
-use crate::fetch::{self, Roots, RootsError};
+use crate::fetch::{self, Roots};
 use crate::host::Host;
 use crate::notify::Channel;
 use crate::probe::wire::Kit;
+use crate::remedy::{Remedy, webhook};
 use crate::store::{Store, in_one_line};
 
-use super::channels;
 use super::plans::{self, Hosts};
 use super::source::Source;
+use super::{acts, channels};
 
 /// Looks under way at once.
 const AT_ONCE: usize = 32;
@@ -34,7 +35,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// What one look found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
-    /// `server`, `site`, `channel` or `store`.
+    /// `server`, `site`, `remedy`, `channel` or `store`.
     pub kind: &'static str,
     /// Which one.
     pub name: String,
@@ -47,11 +48,12 @@ pub struct Found {
 }
 
 /// Probes a pair as its check would, up to its number of attempts; `None` when there is no such pair.
-pub async fn probe(config: &Config, source: &Source, pair: &PairName) -> Result<Option<ProbeReport>, RootsError> {
+pub async fn probe(config: &Config, source: &Source, pair: &PairName) -> anyhow::Result<Option<ProbeReport>> {
     fetch::install_crypto_provider();
-    let kit = Arc::new(Kit::new(&Roots::load(None)?));
+    let roots = Roots::load(None)?;
+    let kit = Arc::new(Kit::new(&roots));
     let hosts = Hosts::new(config, &source.for_commands(), None);
-    let plans = plans::plans(config, &hosts, &kit);
+    let plans = plans::plans(config, &hosts, &kit, &webhook::client(&roots)?);
     let Some(plan) = plans.pairs.iter().find(|plan| plan.pair == *pair) else { return Ok(None) };
     let (reading, made) = attempts(plan).await;
     hosts.close().await;
@@ -70,7 +72,7 @@ async fn attempts(plan: &Plan) -> (Reading, u32) {
     }
 }
 
-/// Looks at every server, site and channel and at the store, several at a time; the answers come in the order of the
+/// Looks at every server, site, remedy and channel and at the store, several at a time; the answers come in the order of the
 /// configuration.
 pub fn around(config: &Config, source: &Source) -> anyhow::Result<impl Stream<Item = Found>> {
     fetch::install_crypto_provider();
@@ -92,6 +94,18 @@ pub fn around(config: &Config, source: &Source) -> anyhow::Result<impl Stream<It
     let hosts = Hosts::new(config, &source.for_commands(), None);
     for (name, host) in hosts.iter() {
         looks.push(timed("site", name.to_string(), log_in(host.clone())));
+    }
+    let hooks = webhook::client(&roots)?;
+    // The look at a site closes its host, so the remedies get hosts of their own.
+    let hosts = Hosts::new(config, &source.for_commands(), None);
+    for (name, site) in &config.sites {
+        let act = site.act.as_ref();
+        let Some(remedy) = act.and_then(|act| acts::build(act, plans::spot(config, &hosts, name), &hooks)) else {
+            continue;
+        };
+        if remedy.check().is_some() {
+            looks.push(timed("remedy", name.to_string(), try_on(remedy, hosts.get(name).cloned())));
+        }
     }
     for channel in channels::build(config, &roots, &[])? {
         let channel = channel.channel;
@@ -124,6 +138,17 @@ async fn log_in(host: Arc<Host>) -> (bool, String) {
     };
     host.close().await;
     seen
+}
+
+async fn try_on(remedy: Arc<dyn Remedy>, host: Option<Arc<Host>>) -> (bool, String) {
+    let seen = match remedy.check() {
+        Some(look) => look.await,
+        None => Ok(String::new()),
+    };
+    if let Some(host) = host {
+        host.close().await;
+    }
+    seen.map_or_else(|why| (false, why), |found| (true, found))
 }
 
 async fn ask(channel: Arc<dyn Channel>) -> (bool, String) {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+mod acts;
+mod afar;
 pub mod agent;
 pub mod audit;
 pub mod channels;
@@ -11,6 +13,8 @@ pub mod log;
 pub mod look;
 mod masks;
 pub mod plans;
+mod recall;
+mod relations;
 mod reload;
 mod retention;
 pub mod signals;

@@ -4,15 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::site::Ssh;
-use crate::config::{Config, Place, Site};
+use crate::config::{Act, Config, Place, Server, Site, ladder};
 use crate::domain::backoff::Backoff;
+use crate::domain::guard;
+use crate::domain::ladder::Terms;
 use crate::domain::name::SiteName;
-use crate::engine::plan::{CheckRules, Plan, Plans, Rung, VerifyRules};
+use crate::engine::plan::{CheckRules, LookAfar, Parent, Plan, Plans, Rung, VerifyRules};
 use crate::host::{Host, HostKeyPolicy, LocalHost, SshHost, SshSite};
 use crate::probe::wire::Kit;
+use crate::remedy::Remedy;
 use crate::remedy::command::Command;
+
+use super::acts::{self, Spot};
+use super::afar::FromSite;
+use super::relations::{Asked, dependents};
 
 /// Attempts under way at once, over all pairs. Each holds one socket.
 const ATTEMPTS_AT_ONCE: usize = 2048;
@@ -28,7 +36,7 @@ pub struct Hosts {
 
 /// A host and what it was built from.
 struct Built {
-    site: Site,
+    place: Place,
     /// The key file as it was before the host could read it.
     key_file: Option<FileMark>,
     host: Arc<Host>,
@@ -38,7 +46,7 @@ struct Built {
 type FileMark = (u64, u64, u64, [(i64, i64); 2]);
 
 impl Hosts {
-    /// Builds a host for every site; nothing is connected yet. A site that did not change keeps its host, and with it
+    /// Builds a host for every site that has one; nothing is connected yet. A site that did not change keeps its host, and with it
     /// its open sessions and the private key in memory; a key file that was replaced is a change.
     ///
     /// `environment` is what local commands start with.
@@ -47,33 +55,37 @@ impl Hosts {
         let before = before.filter(|before| before.host_keys == config.host_keys);
         let kept = |name, site: &Site, key_file: Option<FileMark>| {
             // A key file that is gone for now replaces no key: what is in memory still opens the host.
-            let same = |old: &&Built| old.site == *site && (key_file == old.key_file || key_file.is_none());
+            let same = |old: &&Built| old.place == site.place && (key_file == old.key_file || key_file.is_none());
             before?.sites.get(name).filter(same).map(|old| (old.host.clone(), old.key_file))
         };
         let sites = config
             .sites
             .iter()
-            .map(|(name, site)| {
+            .filter_map(|(name, site)| {
                 let key_file = key_file(site);
-                let (host, key_file) = kept(name, site, key_file).unwrap_or_else(|| {
-                    let host = match &site.place {
-                        Place::Local => Host::Local(LocalHost { env: environment.to_vec(), folder: None }),
-                        Place::Ssh(ssh) => Host::Ssh(SshHost::new(ssh_site(name, ssh, config, &known_hosts))),
-                    };
-                    (Arc::new(host), key_file)
-                });
-                (name.clone(), Built { site: site.clone(), key_file, host })
+                let (host, key_file) = match kept(name, site, key_file) {
+                    Some(kept) => kept,
+                    None => {
+                        let host = match &site.place {
+                            Place::Local => Host::Local(LocalHost { env: environment.to_vec(), folder: None }),
+                            Place::Ssh(ssh) => Host::Ssh(SshHost::new(ssh_site(name, ssh, config, &known_hosts))),
+                            Place::Nowhere => return None,
+                        };
+                        (Arc::new(host), key_file)
+                    }
+                };
+                Some((name.clone(), Built { place: site.place.clone(), key_file, host }))
             })
             .collect();
         Self { sites, host_keys: config.host_keys }
     }
 
-    /// The host of one site.
+    /// The host of one site, if it has one.
     pub fn get(&self, site: &SiteName) -> Option<&Arc<Host>> {
         self.sites.get(site).map(|built| &built.host)
     }
 
-    /// Every site and its host.
+    /// Every site that has a host, and that.
     pub fn iter(&self) -> impl Iterator<Item = (&SiteName, &Arc<Host>)> {
         self.sites.iter().map(|(name, built)| (name, &built.host))
     }
@@ -110,50 +122,96 @@ fn ssh_site(name: &SiteName, ssh: &Ssh, config: &Config, known_hosts: &Path) -> 
 }
 
 /// Builds what the engine is given.
-pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>) -> Plans {
+pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Client) -> Plans {
     let logins = logins(config);
-    let mut ladders: HashMap<(SiteName, Vec<String>), Arc<[Rung]>> = HashMap::new();
+    let dependents = dependents(config);
+    let witnesses = Asked::new(config, kit);
+    let mut ladders: HashMap<(SiteName, Vec<ladder::Rung>, bool), Arc<[Rung]>> = HashMap::new();
     let pairs = config
         .pairs
         .iter()
         .filter_map(|pair| {
-            let server = config.servers.get(&pair.name.server)?;
-            let host = hosts.get(&pair.name.site)?;
-            let rung = |command: &String| {
-                let (name, lane) = called(config, &pair.name.site);
-                Rung {
-                    command: config.redactor.mask(command).as_ref().into(),
-                    site: pair.name.site.clone(),
-                    login: logins.get(&pair.name.site).map_or(&pair.name.site, |first| *first).clone(),
-                    remedy: Arc::new(Command::new(host.clone(), name, lane, command.clone())),
-                    limit: pair.timeout,
-                    verify: VerifyRules { window: pair.verify_window, interval: pair.verify_interval },
-                }
+            let name = &pair.name;
+            let server = config.servers.get(&name.server)?;
+            let site = config.sites.get(&name.site)?;
+            let act = site.act.as_ref().filter(|_| pair.acts);
+            let bare = |remedy: Arc<dyn Remedy>, command: &str, limit, window| Rung {
+                command: config.redactor.mask(command).as_ref().into(),
+                site: name.site.clone(),
+                login: logins.get(&name.site).map_or(&name.site, |first| *first).clone(),
+                remedy,
+                limit,
+                verify: VerifyRules { window, interval: pair.verify_interval },
+                terms: Terms::default(),
+                once: false,
             };
-            let build = || pair.commands.iter().map(rung).collect::<Arc<[Rung]>>();
+            let command = |spot: Spot, text: &str| -> Option<Arc<dyn Remedy>> {
+                Some(Arc::new(Command::new(spot.host?, spot.name, spot.lane, text.to_owned())))
+            };
+            let rung = |(place, rung): (usize, &ladder::Rung)| {
+                let spot = spot(config, hosts, &name.site);
+                let act = act.filter(|_| place == 0);
+                let remedy = match act {
+                    Some(act) => acts::build(act, spot, hooks)?,
+                    None => command(spot, &rung.command)?,
+                };
+                let once = act.is_some_and(Act::is_once);
+                Some(Rung { terms: rung.terms, once, ..bare(remedy, &rung.command, rung.timeout, rung.verify_window) })
+            };
+            let build = || pair.rungs.iter().enumerate().map(rung).collect::<Option<Arc<[Rung]>>>();
             // Pairs of one site mostly share one ladder; ten thousand copies of it would be megabytes.
-            let same_limits = |ladder: &Arc<[Rung]>| ladder.iter().all(|rung| rung.limit == pair.timeout);
-            let key = (pair.name.site.clone(), pair.commands.clone());
-            let ladder = match ladders.get(&key).filter(|ladder| same_limits(ladder)) {
+            let key = (name.site.clone(), pair.rungs.clone(), pair.acts);
+            let ladder = match ladders.get(&key) {
                 Some(ladder) => ladder.clone(),
-                None => ladders.entry(key).insert_entry(build()).get().clone(),
+                None => ladders.entry(key).insert_entry(build()?).get().clone(),
+            };
+            let spot = || spot(config, hosts, &name.site);
+            // What was started for the incident is stopped, whatever else is run on recovery.
+            let ending = act.and_then(|act| acts::ending(act, spot()));
+            let limit = pair.rungs.first().map(|rung| rung.timeout).unwrap_or_default();
+            let recovery = match (ending, &pair.recovery) {
+                (Some((text, remedy)), _) => Some(bare(remedy, &text, limit, Duration::ZERO)),
+                (None, Some(own)) => {
+                    Some(bare(command(spot(), &own.command)?, &own.command, own.timeout, Duration::ZERO))
+                }
+                (None, None) => None,
             };
             let pace = config.pace;
+            let timeout = |server: &Server| server.timeout.unwrap_or(pace.timeout);
+            let witnesses = witnesses.of(&name.site);
+            let attempts = server.attempts.unwrap_or(pace.attempts);
+            let parents = server.depends_on.iter().filter_map(|parent| {
+                let known = config.servers.get(parent)?;
+                Some(Parent { server: parent.clone(), target: known.target.clone(), timeout: timeout(known) })
+            });
+            let afar = hosts
+                .get(&name.site)
+                .filter(|_| site.cross_check)
+                .and_then(|host| FromSite::new(host.clone(), name.site.clone(), &server.target, timeout(server)));
             Some(Arc::new(Plan {
-                pair: pair.name.clone(),
+                pair: name.clone(),
                 target: server.target.clone(),
                 kit: kit.clone(),
                 check: CheckRules {
-                    attempts: server.attempts.unwrap_or(pace.attempts),
+                    // The last attempt has to lie between two answers of the witnesses.
+                    attempts: if witnesses.is_some() { attempts.max(2) } else { attempts },
                     retry_delay: pace.retry_delay,
-                    timeout: server.timeout.unwrap_or(pace.timeout),
+                    timeout: timeout(server),
+                    successes: pace.successes,
+                    hold: pace.hold,
                 },
                 backoff: Backoff::new(server.interval.unwrap_or(pace.interval), pace.factor, pace.max),
                 ladder,
+                recovery: recovery.map(Arc::new),
+                witnesses,
+                parents: parents.collect(),
+                holds: dependents.get(&name.server).cloned().unwrap_or_default(),
+                afar: afar.map(|afar| Arc::new(afar) as Arc<dyn LookAfar>),
             }))
         })
         .collect();
-    Plans { pairs, guard: config.guard, attempts_at_once: attempts_at_once() }
+    let guard = guard::Rules { maintenance: config.maintenance.clone(), ..config.guard.clone() };
+    Plans { pairs, guard, attempts_at_once: attempts_at_once(), remedies_at_once: config.remedies_at_once }
 }
 
 /// A site's host as records call it, and the address that exclusivity goes by.
@@ -161,7 +219,14 @@ fn called(config: &Config, site: &SiteName) -> (String, String) {
     match config.sites.get(site).map(|site| &site.place) {
         Some(Place::Ssh(ssh)) => (ssh.host.clone(), format!("{}:{}", ssh.host, ssh.port)),
         Some(Place::Local) | None => ("localhost".to_owned(), "localhost".to_owned()),
+        Some(Place::Nowhere) => (String::new(), String::new()),
     }
+}
+
+/// Where a site's commands run.
+pub fn spot(config: &Config, hosts: &Hosts, site: &SiteName) -> Spot {
+    let (name, lane) = called(config, site);
+    Spot { host: hosts.get(site).cloned(), name, lane }
 }
 
 /// For each site the first one that is reached in the same way: sites of one address and one login are one place.

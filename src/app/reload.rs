@@ -55,6 +55,7 @@ pub(super) struct Reloader {
     /// Held through a whole reload: two at once would mix their halves.
     pub(super) masks: Mutex<Masks>,
     pub(super) kit: Arc<Kit>,
+    pub(super) hooks: reqwest::Client,
     pub(super) hosts: Arc<RwLock<Arc<Hosts>>>,
     pub(super) engine: Handle,
     pub(super) fixed: Fixed,
@@ -107,7 +108,7 @@ impl Reloader {
             );
         }
         let hosts = Arc::new(Hosts::new(&config, &self.source.for_commands(), Some(&*current(&self.hosts))));
-        let plans = plans::plans(&config, &hosts, &self.kit);
+        let plans = plans::plans(&config, &hosts, &self.kit, &self.hooks);
         let pairs = plans.pairs.len();
         let reloaded = self.engine.reload(plans).await.map_err(|error| error.to_string())?;
         if let Some(Err(error)) = self.log.as_ref().map(|log| log.set_level(&config.log.level)) {

@@ -5,10 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::clock::Clock;
-use crate::store::{Store, in_one_line};
-
-/// Finished incidents and runs are kept this long; open ones, and the audit, are kept for ever.
-pub const KEPT_DAYS: i64 = 365;
+use crate::store::{KEPT_DAYS, Store, in_one_line};
 
 /// The first clean-up after the start; then one a day.
 const FIRST: Duration = Duration::from_mins(10);

@@ -5,7 +5,10 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
+
 use crate::config::{self, Loaded, Surroundings};
+use crate::engine::clock::Clock;
 use crate::env::{Env, Problem};
 
 /// Where to look for the configuration, again at each reload.
@@ -68,7 +71,11 @@ impl Source {
 
     /// What the process brings along that configuration may lean on.
     pub fn surroundings(&self) -> Surroundings {
-        Surroundings { ssh_agent: self.process.get("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(Into::into) }
+        Surroundings {
+            ssh_agent: self.process.get("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(Into::into),
+            zone: TimeZone::system(),
+            now: Clock::System.now(),
+        }
     }
 
     /// `STATE_DIR` as far as it can be read; a configuration that is broken elsewhere does not hide it.

@@ -26,6 +26,7 @@ pub mod plan;
 mod probe;
 pub mod reference;
 mod reload;
+mod report;
 mod run;
 mod screen;
 mod status;
@@ -69,6 +70,8 @@ enum Command {
     Actions(actions::Args),
     /// Play an outage on a virtual clock: what would be checked, run, refused and told, and when; touches nothing
     Plan(Box<plan::Args>),
+    /// Show how each pair fared in a period, and whether its commands help
+    Report(report::Args),
     /// Check one pair now; exits 3 when it is down
     Probe(probe::Args),
     /// Run one pair's command now, and see whether it helped
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Incidents(args) => incidents::run(&source(), &args),
         Command::Actions(args) => actions::run(&source(), &args),
         Command::Plan(args) => plan::run(&source(), &args),
+        Command::Report(args) => report::run(&source(), &args),
         Command::Probe(args) => probe::run(&source(), &args),
         Command::Heal(args) => heal::run(&source(), &args),
         Command::Reload(args) => reload::run(&source(), &args),

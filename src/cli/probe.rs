@@ -39,7 +39,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
                     let pairs: Vec<_> = config.pairs.iter().map(|pair| pair.name.to_string()).collect();
                     return failed(&format!("there is no pair `{}`; there are: {}", args.pair, pairs.join(", ")));
                 }
-                Ok(Err(error)) => return failed(&crate::store::in_one_line(&error)),
+                Ok(Err(error)) => return failed(&format!("{error:#}")),
                 Err(error) => return failed(&error.to_string()),
             }
         }

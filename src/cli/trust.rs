@@ -70,9 +70,8 @@ fn ssh_host(config: &Config, source: &Source, args: &Args) -> Result<SshHost, St
     let hosts = Hosts::new(config, &source.for_commands(), None);
     let site = match hosts.get(&name).map(AsRef::as_ref) {
         Some(Host::Ssh(host)) => host.site().clone(),
-        Some(Host::Local(_)) | None => {
-            return Err(format!("{name} runs its commands on this machine: it has no host key"));
-        }
+        Some(Host::Local(_)) => return Err(format!("{name} runs its commands on this machine: it has no host key")),
+        None => return Err(format!("{name} runs no commands: it has no host and no host key")),
     };
     let site = match (args.jump, site.jump.clone()) {
         (false, _) => site,

@@ -8,22 +8,9 @@ const fn global(name: &'static str) -> Later {
 const fn server(name: &'static str) -> Later {
     Later { scope: Scope::Server, name }
 }
-const fn site(name: &'static str) -> Later {
-    Later { scope: Scope::Site, name }
-}
-const fn pair(name: &'static str) -> Later {
-    Later { scope: Scope::Pair, name }
-}
 
 /// Every such key.
 pub const KEYS: &[Later] = &[
-    global("COMMAND_MODE"),
-    global("COMMAND_{K}_MODE"),
-    global("RECOVERY_COMMAND"),
-    global("RECOVERY_SUCCESSES"),
-    global("WITNESSES"),
-    global("WITNESS_QUORUM"),
-    global("MAINTENANCE"),
     global("TELEGRAM_ADMINS"),
     global("TELEGRAM_COMMANDS"),
     global("SLACK_WEBHOOK_URL"),
@@ -45,11 +32,4 @@ pub const KEYS: &[Later] = &[
     server("TLS_DAYS"),
     server("NOTIFY"),
     server("ENVIRONMENT"),
-    server("DEPENDS_ON"),
-    site("SERVICES"),
-    site("WITNESSES"),
-    site("COMMAND_MODE"),
-    site("COMMAND_{K}_MODE"),
-    pair("COMMAND_MODE"),
-    pair("COMMAND_{K}_MODE"),
 ];

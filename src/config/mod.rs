@@ -6,26 +6,37 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::domain::guard;
+use crate::domain::maintenance::Calendar;
 use crate::domain::name::{ServerName, SiteName};
 use crate::env::{Catalogue, Env, Group, KeyInfo, Names, Reader, Redactor, Report, Secret, Setting};
 use crate::message::Language;
 
 pub mod general;
 pub mod guards;
+pub mod ladder;
 pub mod later;
 pub mod log;
+pub mod maintenance;
 pub mod pace;
 pub mod pairs;
+pub mod remedies;
 pub mod server;
 pub mod site;
 pub mod telegram;
+pub mod witness;
 
+#[cfg(test)]
+mod remedies_tests;
 #[cfg(test)]
 mod tests;
 
 pub use general::General;
 pub use pairs::Pair;
+pub use remedies::Act;
 pub use server::Server;
 pub use site::{Place, Site};
 
@@ -40,6 +51,12 @@ pub struct Config {
     pub pace: pace::Pace,
     /// What the guard goes by.
     pub guard: guard::Rules,
+    /// Planned times.
+    pub maintenance: Calendar,
+    /// Commands under way at once.
+    pub remedies_at_once: usize,
+    /// Who has to answer before anything is believed to be down.
+    pub witnesses: Option<witness::Witnesses>,
     /// How unknown host keys are met.
     pub host_keys: crate::host::HostKeyPolicy,
     /// Every mapped server.
@@ -66,10 +83,21 @@ impl Config {
 }
 
 /// What the process brings along that configuration may lean on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The socket of a running ssh-agent.
     pub ssh_agent: Option<PathBuf>,
+    /// The machine's time zone.
+    pub zone: TimeZone,
+    /// Wall time now: what is over is told.
+    pub now: Timestamp,
+}
+
+impl Default for Surroundings {
+    /// Nothing around, in UTC, at a time when nothing is over yet.
+    fn default() -> Self {
+        Self { ssh_agent: None, zone: TimeZone::UTC, now: Timestamp::UNIX_EPOCH }
+    }
 }
 
 /// What came of reading: the configuration unless something is wrong, and all that is to be said about it.
@@ -95,11 +123,16 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let log = log::read(&global);
     let pace = pace::read(&global);
     let guard = guards::read(&global);
+    let maintenance = maintenance::read(&global, mappings.as_deref(), around);
+    let remedies_at_once = global.get(&guards::REMEDIES_AT_ONCE);
+    let witnesses = witness::of_agent(&global);
     let host_keys = global.get(&site::SSH_HOST_KEYS);
     let telegram = telegram::read(&global);
     let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
     let safer = guards::safer(&global);
-    let secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
+    let mut secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
+    let acts = sites.iter().flat_map(|sites| sites.values()).filter_map(|site| site.act.as_ref());
+    secrets.extend(acts.flat_map(Act::secrets));
     let redactor = redactor(&secrets);
     let settings = settings(&reader, &redactor);
     let known: Vec<KeyInfo> = groups().iter().flat_map(|group| group.keys).copied().collect();
@@ -110,6 +143,9 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             log: log?,
             pace: pace?,
             guard: guard?,
+            maintenance: maintenance?,
+            remedies_at_once: remedies_at_once?,
+            witnesses: witnesses?,
             host_keys: host_keys?,
             servers: servers?,
             sites: sites?,
@@ -134,13 +170,19 @@ fn settings(reader: &Reader<'_>, redactor: &Redactor) -> Vec<Setting> {
     for setting in &mut settings {
         if setting.name == server::URL.name
             && setting.scope == server::URL.scope
-            && let Ok(url) = url::Url::parse(setting.value.trim())
+            && let Some(shown) = shown(&setting.value)
         {
-            setting.value = crate::fetch::shown(&url);
+            setting.value = shown;
         }
         setting.value = redactor.mask(&setting.value).into_owned();
     }
     settings
+}
+
+/// A target as it shows itself; what is no target yet shows nothing that may be secret.
+fn shown(url: &str) -> Option<String> {
+    let target = crate::probe::Target::parse(url).ok().map(|target| target.shown().to_owned());
+    target.or_else(|| url::Url::parse(url.trim()).ok().map(|url| crate::fetch::shown(&url)))
 }
 
 /// Every key, in the order of the reference.
@@ -150,8 +192,11 @@ pub fn groups() -> &'static [Group<'static>] {
         pace::GROUP,
         server::GROUP,
         site::GROUP,
-        pairs::LADDER,
+        ladder::GROUP,
+        remedies::GROUP,
         guards::GROUP,
+        maintenance::GROUP,
+        witness::GROUP,
         telegram::GROUP,
         log::GROUP,
         general::GROUP,

@@ -31,6 +31,15 @@ pub const CHECK_TIMEOUT: Key<Duration> = Key::new(Scope::Global, "CHECK_TIMEOUT"
     .about("Time one attempt may take, from name resolution to the answer.", "10s")
     .default("10s");
 
+/// Successes that end an incident.
+pub const RECOVERY_SUCCESSES: Key<u32> = Key::new(Scope::Global, "RECOVERY_SUCCESSES", attempts)
+    .about("How many checks in a row have to succeed before a pair counts as up again, 1 to 100.", "3")
+    .default("1");
+/// How long they have to last.
+pub const RECOVERY_HOLD: Key<Duration> = Key::new(Scope::Global, "RECOVERY_HOLD", value::duration)
+    .about("How long a pair has to be up without a break before it counts as up again.", "30s")
+    .default("0s");
+
 /// The keys of this section.
 pub const GROUP: Group<'static> = Group {
     title: "Pace",
@@ -42,6 +51,8 @@ pub const GROUP: Group<'static> = Group {
         CHECK_ATTEMPTS.info(),
         CHECK_RETRY_DELAY.info(),
         CHECK_TIMEOUT.info(),
+        RECOVERY_SUCCESSES.info(),
+        RECOVERY_HOLD.info(),
     ],
 };
 
@@ -60,6 +71,10 @@ pub struct Pace {
     pub retry_delay: Duration,
     /// `CHECK_TIMEOUT`.
     pub timeout: Duration,
+    /// `RECOVERY_SUCCESSES`.
+    pub successes: u32,
+    /// `RECOVERY_HOLD`.
+    pub hold: Duration,
 }
 
 impl Pace {
@@ -74,6 +89,7 @@ pub fn read(global: &Scoped<'_>) -> Option<Pace> {
     let (interval, factor, max) = (global.get(&INTERVAL), global.get(&BACKOFF_FACTOR), global.get(&MAX_INTERVAL));
     let (attempts, retry_delay, timeout) =
         (global.get(&CHECK_ATTEMPTS), global.get(&CHECK_RETRY_DELAY), global.get(&CHECK_TIMEOUT));
+    let (successes, hold) = (global.get(&RECOVERY_SUCCESSES), global.get(&RECOVERY_HOLD));
     Some(Pace {
         interval: interval?,
         factor: factor?,
@@ -81,6 +97,8 @@ pub fn read(global: &Scoped<'_>) -> Option<Pace> {
         attempts: attempts?,
         retry_delay: retry_delay?,
         timeout: timeout?,
+        successes: successes?,
+        hold: hold?,
     })
 }
 

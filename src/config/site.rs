@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use crate::env::{Group, Key, Scope, Scoped, Secret, value};
 use crate::host::{HostKeyPolicy, Jump};
 
-use super::Surroundings;
+use super::witness::{self, Witnesses};
+use super::{Act, Surroundings, ladder, remedies};
 
 /// Policy for unknown host keys.
 pub const SSH_HOST_KEYS: Key<HostKeyPolicy> = Key::new(Scope::Global, "SSH_HOST_KEYS", |text| {
@@ -53,6 +54,11 @@ pub const LOCAL: Key<bool> = Key::new(Scope::Site, "LOCAL", value::flag)
     .about("Run this site's commands on this machine instead of over SSH.", "true")
     .default("false");
 
+/// A second look.
+pub const CROSS_CHECK: Key<bool> = Key::new(Scope::Site, "CROSS_CHECK", value::flag)
+    .about("Before anything is run, ask the same URL from this site's own host: what answers there is not healed, because only our route to it is broken. The host needs curl or wget.", "true")
+    .default("false");
+
 /// The keys of this section.
 pub const GROUP: Group<'static> = Group {
     title: "Sites",
@@ -67,15 +73,22 @@ pub const GROUP: Group<'static> = Group {
         SSH_HOST_KEY.info(),
         SSH_JUMP.info(),
         LOCAL.info(),
+        CROSS_CHECK.info(),
         SSH_HOST_KEYS.info(),
     ],
 };
 
 /// One site.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Site {
     /// Where its commands run.
     pub place: Place,
+    /// What it does in place of a command.
+    pub act: Option<Act>,
+    /// Whether a failure is looked at from there too.
+    pub cross_check: bool,
+    /// Who has to answer before anything there is believed to be down.
+    pub witnesses: Option<Witnesses>,
 }
 
 /// Where commands run.
@@ -85,6 +98,8 @@ pub enum Place {
     Local,
     /// Over SSH.
     Ssh(Box<Ssh>),
+    /// Nowhere: what the site does needs no host, and none was given.
+    Nowhere,
 }
 
 /// How an SSH host is reached.
@@ -111,9 +126,19 @@ pub struct Ssh {
 }
 
 /// Reads one site.
-pub fn read(keys: &Scoped<'_>, around: &Surroundings) -> Option<Site> {
-    if keys.get(&LOCAL)? {
-        return Some(Site { place: Place::Local });
+pub fn read(global: &Scoped<'_>, keys: &Scoped<'_>, around: &Surroundings) -> Option<Site> {
+    let (local, cross_check) = (keys.get(&LOCAL), keys.get(&CROSS_CHECK));
+    let (act, witnesses) = (remedies::read(keys, &ladder::SITE_COMMAND, local), witness::of_site(global, keys));
+    let place = place(keys, local?, around);
+    Some(Site { place: place?, act: act?, cross_check: cross_check?, witnesses: witnesses? })
+}
+
+fn place(keys: &Scoped<'_>, local: bool, around: &Surroundings) -> Option<Place> {
+    if local {
+        return Some(Place::Local);
+    }
+    if remedies::is_hostless(keys) && !keys.set_by_user(&SSH_HOST) && !keys.set_by_user(&SSH_USERNAME) {
+        return Some(Place::Nowhere);
     }
     let (host, username, port) = (keys.get(&SSH_HOST), keys.get(&SSH_USERNAME), keys.get(&SSH_PORT));
     let (password, key_path) = (keys.optional(&SSH_PASSWORD), keys.optional(&SSH_KEY_PATH));
@@ -138,7 +163,7 @@ pub fn read(keys: &Scoped<'_>, around: &Surroundings) -> Option<Site> {
         keys.problem(&SSH_KEY_PASSPHRASE, "is set, but there is no key file", hint);
     }
     let jump = jump?.map(|(username, host, port)| Jump { username, host, port });
-    let ssh = Ssh {
+    Some(Place::Ssh(Box::new(Ssh {
         host: host?,
         port: port?,
         username: username?,
@@ -148,8 +173,18 @@ pub fn read(keys: &Scoped<'_>, around: &Surroundings) -> Option<Site> {
         agent,
         pin: pin?,
         jump,
-    };
-    Some(Site { place: Place::Ssh(Box::new(ssh)) })
+    })))
+}
+
+/// Reports that a command was given and no host where it could run.
+pub fn missing_host(keys: &Scoped<'_>) {
+    let hint = format!(
+        "set {} and a login, or {}=true, or leave the site to {} alone",
+        keys.full(SSH_HOST.name),
+        keys.full(LOCAL.name),
+        keys.full(remedies::HOOK_URL.name)
+    );
+    keys.problem(&SSH_HOST, "is not set, and this site has commands beside its hook", hint);
 }
 
 fn host(text: &str) -> Result<String, String> {

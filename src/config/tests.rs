@@ -35,7 +35,7 @@ LOG_SUCCESS_REQUESTS=false
 ";
 
 /// The least that starts.
-const LEAST: &str = "\
+pub(crate) const LEAST: &str = "\
 INTERVAL=30
 MAPPINGS=DC3:SRV4
 COMMAND=one
@@ -47,18 +47,18 @@ TELEGRAM_BOT_TOKEN=1234567890:AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P
 TELEGRAM_CHAT_ID=-1001234567890
 ";
 
-fn loaded(text: &str) -> Loaded {
+pub(super) fn loaded(text: &str) -> Loaded {
     let env = Env::new(".env", text.as_bytes(), BTreeMap::new());
     load(&env, &|_| Err(std::io::ErrorKind::NotFound.into()), &Surroundings::default())
 }
 
-fn good(text: &str) -> Config {
+pub(super) fn good(text: &str) -> Config {
     let loaded = loaded(text);
     let report = loaded.report.to_string();
     loaded.config.unwrap_or_else(|| panic!("{report}"))
 }
 
-fn errors(text: &str) -> Vec<String> {
+pub(super) fn errors(text: &str) -> Vec<String> {
     loaded(text).report.errors().map(ToString::to_string).collect()
 }
 
@@ -90,6 +90,7 @@ fn what_is_not_set_has_the_promised_default() {
     assert_eq!(config.general.database_url.expose(), "sqlite://./monitor.db");
     assert_eq!((config.guard.budget.runs, config.guard.budget.window), (20, Duration::from_hours(1)));
     assert!((config.guard.storm_share - 0.5).abs() < f64::EPSILON && !config.guard.dry_run);
+    assert!(config.maintenance.is_empty());
     assert_eq!(config.host_keys, crate::host::HostKeyPolicy::AcceptNew);
     let pair = &config.pairs[0];
     assert_eq!((pair.timeout, pair.verify_window, pair.verify_interval), (secs(60), secs(15), secs(5)));
@@ -112,11 +113,16 @@ fn every_default_and_every_example_can_be_read_by_its_own_key() {
                 .lines()
                 .filter(|line| !line.starts_with(&format!("{full}=")))
                 .fold(String::new(), |text, line| text + line + "\n");
-            // A passphrase needs a key file.
-            let text = format!(
-                "{kept}{full}={value}\n{}",
-                if full.ends_with("PASSPHRASE") { "DC3_SSH_KEY_PATH=/k\n" } else { "" }
-            );
+            // Some keys mean nothing without another.
+            let company = match key.name {
+                "SSH_KEY_PASSPHRASE" => "DC3_SSH_KEY_PATH=/k\n",
+                "SERVICES_MODE" => "DC3_SERVICES=app.service\n",
+                "PID_FILE" | "PROCESS" => "DC3_LOCAL=true\n",
+                "SIGNAL" => "DC3_LOCAL=true\nDC3_PROCESS=nginx\n",
+                "HOOK_BODY" | "HOOK_HEADER" | "HOOK_STATUS" => "DC3_HOOK_URL=http://x/\n",
+                _ => "",
+            };
+            let text = format!("{kept}{full}={value}\n{company}");
             assert!(!value.is_empty(), "{full} has no {name}");
             assert_eq!(errors(&text), [""; 0], "{name} of {full}");
         }

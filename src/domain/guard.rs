@@ -1,15 +1,21 @@
 //! The guard: may this remedy run now? It answers with a permit or with the reason why not.
 //!
-//! What it knows survives restarts because the engine feeds it the recorded runs.
+//! What it knows survives restarts: the engine feeds it the recorded runs and changes, and saves its [`Memory`].
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use super::name::PairName;
+use super::evidence::{Afar, Evidence, Quiet};
+use super::flap::{self, Changes, Flapping};
+use super::maintenance::Calendar;
+use super::name::{PairName, ServerName};
 use super::reading::Cause;
 use super::refusal::Refusal;
+use super::stop::{Scope, Stop, Stops};
+use super::storm::{self, Raging, Sample, Weather, age};
 
 /// `REMEDY_BUDGET`: so many runs per pair inside a sliding window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,20 +27,31 @@ pub struct Budget {
 }
 
 /// What the guard goes by.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     /// Runs per pair.
     pub budget: Budget,
-    /// `STORM_LIMIT` as a share, 0..=1: more pairs than this going down together are a storm.
-    pub storm_share: f64,
-    /// Pairs that went down within this time count as together.
-    pub storm_window: Duration,
+    /// `REMEDY_COOLDOWN`: between two runs of one pair.
+    pub cooldown: Duration,
+    /// Too many pairs down together.
+    pub storm: storm::Rules,
+    /// Too many changes of one pair.
+    pub flap: flap::Limit,
+    /// Planned times.
+    pub maintenance: Calendar,
     /// `DRY_RUN`.
     pub dry_run: bool,
 }
 
-/// At least so many pairs make a storm; in a set of two, "half" is no evidence.
-pub const STORM_MIN: usize = 3;
+/// What of the guard cannot be read back from recorded runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Stops in force.
+    pub stops: Stops,
+    /// The storm that goes on.
+    pub storm: Option<Raging>,
+}
 
 /// Proof that the guard said yes; nothing runs without one.
 #[derive(Debug)]
@@ -45,15 +62,21 @@ pub struct Permit(());
 pub struct Guard {
     rules: Rules,
     runs: HashMap<PairName, VecDeque<Timestamp>>,
-    /// Pairs down now, with the moment they fell.
-    down: HashMap<PairName, Timestamp>,
-    storm: bool,
+    weather: Weather,
+    changes: Changes,
+    stops: Stops,
 }
 
 impl Guard {
     /// Starts without memory.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, runs: HashMap::new(), down: HashMap::new(), storm: false }
+        Self {
+            rules,
+            runs: HashMap::new(),
+            weather: Weather::default(),
+            changes: Changes::default(),
+            stops: Stops::default(),
+        }
     }
 
     /// Takes new rules; what was counted stays.
@@ -75,99 +98,218 @@ impl Guard {
 
     /// Says that the wall clock was set back by `gap`: what was remembered moves with it, or it would count for `gap` longer.
     pub fn set_back(&mut self, gap: Duration) {
-        let Ok(gap) = jiff::SignedDuration::try_from(gap) else { return };
-        for at in self.runs.values_mut().flatten().chain(self.down.values_mut()) {
+        let Ok(gap) = SignedDuration::try_from(gap) else { return };
+        for at in self.runs.values_mut().flatten() {
             *at = at.checked_sub(gap).unwrap_or(Timestamp::MIN);
         }
+        self.weather.set_back(gap);
+        self.changes.set_back(gap);
+        self.stops.set_back(gap);
     }
 
-    /// Remembers that `pair` fell at `at`.
+    /// Remembers that `pair` is down since `at`.
     pub fn fell(&mut self, pair: &PairName, at: Timestamp) {
-        self.down.entry(pair.clone()).or_insert(at);
+        self.weather.fell(pair, at);
     }
 
     /// Remembers that `pair` is up again, or watched no more.
     pub fn rose(&mut self, pair: &PairName) {
-        self.down.remove(pair);
+        self.weather.rose(pair);
+    }
+
+    /// Remembers that `pair` went down or came up at `at`.
+    pub fn changed(&mut self, pair: &PairName, at: Timestamp) {
+        self.changes.add(&self.rules.flap, pair, at);
+    }
+
+    /// Says whether `pair` flaps.
+    pub fn flapping(&mut self, pair: &PairName, now: Timestamp) -> Option<Flapping> {
+        self.changes.flapping(&self.rules.flap, pair, now)
+    }
+
+    /// The window in which changes count.
+    pub fn flap_window(&self) -> Duration {
+        self.rules.flap.window
     }
 
     /// Runs of `pair` that still count against its budget.
     pub fn spent(&mut self, pair: &PairName, now: Timestamp) -> u32 {
-        let window = self.rules.budget.window;
+        let window = self.rules.budget.window.max(self.rules.cooldown);
+        let budget = self.rules.budget.window;
         let Some(runs) = self.runs.get_mut(pair) else { return 0 };
         runs.retain(|at| age(*at, now) < window);
-        let spent = u32::try_from(runs.len()).unwrap_or(u32::MAX);
+        let spent = runs.iter().filter(|at| age(**at, now) < budget).count();
         if runs.is_empty() {
             self.runs.remove(pair);
         }
-        spent
+        u32::try_from(spent).unwrap_or(u32::MAX)
     }
 
     /// Pairs that are down.
     pub fn down(&self) -> usize {
-        self.down.len()
+        self.weather.down()
+    }
+
+    /// True when the server of any pair that is down is this one.
+    pub fn is_down(&self, server: &ServerName) -> bool {
+        self.weather.is_down(server)
     }
 
     /// True while too many pairs are down together.
     pub fn storm(&mut self, now: Timestamp, watched: usize) -> bool {
-        let recent = self.down.values().filter(|at| age(**at, now) <= self.rules.storm_window).count();
-        // Once it has begun, a storm lasts while too many of them stay down: the first re-check must not run what the
-        // first check held back.
-        self.storm = self.is_storm(recent, watched) || (self.storm && self.is_storm(self.down.len(), watched));
-        self.storm
+        self.weather.rages(&self.rules.storm, now, watched)
+    }
+
+    /// True when others should be looked at before a failure is believed.
+    pub fn wants_sample(&self, watched: usize) -> bool {
+        self.weather.wants_sample(&self.rules.storm, watched)
+    }
+
+    /// How many of a sample have to fail to make a storm of it.
+    pub fn needed(&self, now: Timestamp, watched: usize, looked: usize) -> usize {
+        self.weather.needed(&self.rules.storm, now, watched, looked)
+    }
+
+    /// Takes a sample of others.
+    pub fn sampled(&mut self, now: Timestamp, watched: usize, sample: Sample) {
+        self.weather.sampled(&self.rules.storm, now, watched, sample);
+    }
+
+    /// Stops healing for some or all.
+    pub fn stop(&mut self, stop: Stop) {
+        self.stops.add(stop);
+    }
+
+    /// Lets healing go on, on a person's word: that ends what they stopped, and the hold on pairs that flap; for all pairs
+    /// a storm too. Gives how many stops ended.
+    pub fn resume(&mut self, scope: &Scope) -> usize {
+        self.changes.forget(|pair| scope.covers(pair));
+        if *scope == Scope::All {
+            self.weather.overrule();
+        }
+        self.stops.end(scope)
+    }
+
+    /// When the maintenance of `pair` that is under way ends.
+    pub fn maintenance(&self, pair: &PairName, now: Timestamp) -> Option<Timestamp> {
+        self.rules.maintenance.until(pair, now)
+    }
+
+    /// Stops in force.
+    pub fn stops(&self, now: Timestamp) -> impl Iterator<Item = &Stop> {
+        self.stops.in_force(now)
+    }
+
+    /// Says whether a failure of `pair` is told, and if not, why.
+    pub fn quiet(&mut self, pair: &PairName, evidence: &Evidence, now: Timestamp, watched: usize) -> Option<Quiet> {
+        if evidence.parent.is_some() {
+            Some(Quiet::ParentDown)
+        } else if self.rules.maintenance.until(pair, now).is_some() {
+            Some(Quiet::Maintenance)
+        } else if self.storm(now, watched) {
+            Some(Quiet::Storm)
+        } else {
+            self.flapping(pair, now).map(|_| Quiet::Flapping)
+        }
     }
 
     /// Decides whether a remedy of `pair`, down for `cause`, may run now, among `watched` pairs.
-    pub fn decide(&mut self, pair: &PairName, cause: Cause, now: Timestamp, watched: usize) -> Result<Permit, Refusal> {
+    pub fn decide(
+        &mut self,
+        pair: &PairName,
+        cause: Cause,
+        evidence: &Evidence,
+        now: Timestamp,
+        watched: usize,
+    ) -> Result<Permit, Refusal> {
+        if let Some(parent) = &evidence.parent {
+            return Err(Refusal::ParentDown { parent: parent.clone() });
+        }
         if cause == Cause::Dns {
             return Err(Refusal::NameNotFound);
         }
-        if self.storm(now, watched) {
-            return Err(Refusal::Storm { down: self.down.len(), of: watched });
+        self.unhindered(pair, now, watched)?;
+        match &evidence.afar {
+            Afar::NotAsked | Afar::Down => {}
+            Afar::Up => return Err(Refusal::OnlyOurRoute),
+            Afar::CannotLook(why) => return Err(Refusal::NotCrossChecked { why: why.clone() }),
         }
-        let Budget { runs, window } = self.rules.budget;
-        if self.spent(pair, now) >= runs {
-            let oldest = self.runs.get(pair).and_then(VecDeque::front).copied().unwrap_or(now);
-            let until = jiff::SignedDuration::try_from(window).ok().and_then(|w| oldest.checked_add(w).ok());
-            return Err(Refusal::BudgetSpent { until: until.unwrap_or(now), runs, window_s: window.as_secs() });
-        }
-        if self.rules.dry_run {
-            return Err(Refusal::DryRun);
-        }
-        Ok(Permit(()))
+        self.affordable(pair, now)?;
+        if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(Permit(())) }
+    }
+
+    /// Decides whether what is run on the recovery of `pair` may run now.
+    pub fn decide_recovery(&mut self, pair: &PairName, now: Timestamp) -> Result<Permit, Refusal> {
+        self.stopped(pair, now)?;
+        self.affordable(pair, now)?;
+        if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(Permit(())) }
     }
 
     /// Decides whether what was permitted before may still run, after it had to wait for its turn.
-    pub fn still(&mut self, now: Timestamp, watched: usize) -> Result<(), Refusal> {
-        if self.storm(now, watched) {
-            return Err(Refusal::Storm { down: self.down.len(), of: watched });
-        }
+    pub fn still(&mut self, pair: &PairName, now: Timestamp, watched: usize) -> Result<(), Refusal> {
+        self.unhindered(pair, now, watched)?;
         if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(()) }
-    }
-
-    /// Takes up a storm after a restart: when too many are down, what was held back is not run now, since nobody remembers
-    /// why it was.
-    pub fn resumed(&mut self, watched: usize) {
-        self.storm = self.is_storm(self.down.len(), watched);
-    }
-
-    fn is_storm(&self, count: usize, watched: usize) -> bool {
-        count >= STORM_MIN && share(count, watched) > self.rules.storm_share
     }
 
     /// Permits a person's own order: the budget and the storm limit are against our own zeal, not against theirs.
     pub fn by_hand(&self) -> Result<Permit, Refusal> {
         if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(Permit(())) }
     }
+
+    /// Refuses what the time forbids, whatever the pair did before.
+    fn unhindered(&mut self, pair: &PairName, now: Timestamp, watched: usize) -> Result<(), Refusal> {
+        self.stopped(pair, now)?;
+        if self.storm(now, watched) {
+            return Err(Refusal::Storm { down: self.weather.down(), of: watched });
+        }
+        match self.flapping(pair, now) {
+            Some(Flapping { changes, .. }) => {
+                Err(Refusal::Flapping { changes, window_s: self.rules.flap.window.as_secs() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn stopped(&self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
+        if let Some(Stop { by, since, until, .. }) = self.stops.of(pair, now) {
+            return Err(Refusal::Stopped { by: by.clone(), since: *since, until: *until });
+        }
+        self.rules.maintenance.until(pair, now).map_or(Ok(()), |until| Err(Refusal::Maintenance { until }))
+    }
+
+    /// Refuses what the pair's own runs forbid.
+    fn affordable(&mut self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
+        let Budget { runs, window } = self.rules.budget;
+        let spent = self.spent(pair, now);
+        let known = self.runs.get(pair);
+        if spent >= runs {
+            let counted = known.and_then(|known| known.iter().find(|at| age(**at, now) < window));
+            let until = counted.copied().and_then(|oldest| later(oldest, window)).unwrap_or(now);
+            return Err(Refusal::BudgetSpent { until, runs, window_s: window.as_secs() });
+        }
+        let last = known.and_then(VecDeque::back).filter(|at| age(**at, now) < self.rules.cooldown);
+        match last.and_then(|last| later(*last, self.rules.cooldown)) {
+            Some(until) => Err(Refusal::Cooldown { until }),
+            None => Ok(()),
+        }
+    }
+
+    /// What is to be saved.
+    pub fn memory(&self, now: Timestamp) -> Memory {
+        let mut stops = Stops::default();
+        self.stops.in_force(now).cloned().for_each(|stop| stops.add(stop));
+        Memory { stops, storm: self.weather.raging() }
+    }
+
+    /// Takes up what was saved, once every pair that is down was entered.
+    pub fn resumed(&mut self, memory: Memory, now: Timestamp, watched: usize) {
+        self.stops = memory.stops;
+        self.weather.resumed(&self.rules.storm, memory.storm, now, watched);
+    }
 }
 
-fn age(at: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(at)).unwrap_or_default()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of pairs are far below 2^52")]
-fn share(count: usize, of: usize) -> f64 {
-    if of == 0 { 0.0 } else { count as f64 / of as f64 }
+fn later(at: Timestamp, by: Duration) -> Option<Timestamp> {
+    SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok())
 }
 
 #[cfg(test)]

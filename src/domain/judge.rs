@@ -1,16 +1,19 @@
 //! The judge: one pair's state machine. It is told what was seen and answers with what follows.
 //!
-//! It does not decide whether a remedy is permitted (`guard`), and it carries nothing out (`engine`).
+//! It does not decide whether a remedy is permitted (`guard`), and it carries nothing out (`engine`). How an incident ends,
+//! and what is run then, lives in `recovery`.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::backoff::Backoff;
-use super::notice::{Deed, Failed, Healer, News, Recovered};
-use super::outage::{Ordered, Outage, State};
+use super::evidence::Quiet;
+use super::ladder::Answers;
+use super::notice::{Deed, Failed, News};
+use super::outage::{Asked, Healed, Outage, State};
 use super::reading::{Fault, Phases};
-use super::remedy::{IncidentId, Run, RunId, Verdict};
+use super::remedy::{IncidentId, Run, RunStatus, Verdict};
 use super::step::{Effect, Next, Seen};
 
 /// What one pair is judged by.
@@ -22,13 +25,35 @@ pub struct Rules {
     pub attempts: u32,
     /// Rungs of the ladder; 0 when the pair has no remedy.
     pub rungs: u32,
+    /// `RECOVERY_SUCCESSES`: successes in a row that end an incident.
+    pub successes: u32,
+    /// `RECOVERY_HOLD`: how long they have to last.
+    pub hold: Duration,
+    /// What is run on recovery.
+    pub recovery: Aftercare,
+}
+
+/// What is run when an incident ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Aftercare {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Something that is run once, whatever comes of it.
+    Once,
+    /// Something that can be repeated, and is until it succeeded.
+    UntilDone,
 }
 
 /// One pair's state machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judge {
-    rules: Rules,
-    state: State,
+    pub(super) rules: Rules,
+    pub(super) state: State,
+    /// Why failures are not told now.
+    quiet: Option<Quiet>,
+    /// The last rung had run before the check that is being judged.
+    helpless: bool,
     /// True from a restart or a gap in time to the first check that counts: until the promised moment it is only looked.
     resumed: bool,
     /// True when that gap was a restart.
@@ -38,7 +63,7 @@ pub struct Judge {
 impl Judge {
     /// Starts with a state: [`State::Fresh`], or what was saved.
     pub fn new(rules: Rules, state: State) -> Self {
-        Self { rules, state, resumed: false, off: false }
+        Self { rules, state, quiet: None, helpless: false, resumed: false, off: false }
     }
 
     /// Where the pair stands.
@@ -64,6 +89,16 @@ impl Judge {
         self.resumed = true;
     }
 
+    /// Says whether failures are told from now on, and if not, why.
+    pub fn hush(&mut self, quiet: Option<Quiet>) {
+        self.quiet = quiet;
+    }
+
+    /// Why failures are not told now.
+    pub fn quiet(&self) -> Option<Quiet> {
+        self.quiet
+    }
+
     /// Takes what was seen at `now` and says what follows.
     pub fn step(&mut self, now: Timestamp, seen: Seen) -> Vec<Effect> {
         match seen {
@@ -85,7 +120,28 @@ impl Judge {
                 self.deed(now, Deed::Refused { command, refusal })
             }
             Seen::Ran(run) => self.ran(now, run),
-            Seen::Verified { run, up_after, command } => self.verified(now, run, up_after, command),
+            Seen::Verified { run, up_after, command } => match (up_after, &self.state) {
+                (Some(after), State::Down(_)) => self.rise(now, Some(Healed { run, command, after }), false),
+                (None, _) | (_, State::Fresh | State::Up { .. }) => Vec::new(),
+            },
+            Seen::Asked { id, rung } => {
+                if let State::Down(outage) = &mut self.state {
+                    outage.asked = Some(Asked { id, rung, since: now });
+                }
+                Vec::new()
+            }
+            Seen::Answered { rung, denied } => {
+                if let State::Down(outage) = &mut self.state {
+                    outage.asked = None;
+                    match denied {
+                        Some(by) => outage.answers.denied.push((rung, by)),
+                        None => outage.answers.approved.push(rung),
+                    }
+                }
+                vec![Effect::Save]
+            }
+            Seen::RecoveryPermitted(ordered) => self.recovery_permitted(ordered),
+            Seen::RecoveryEnded { done } => self.recovery_ended(now, done),
             Seen::Resumed => self.resume(now),
         }
     }
@@ -99,6 +155,7 @@ impl Judge {
         match &self.state {
             State::Fresh | State::Up { .. } => Next::Slot,
             State::Down(outage) if self.resumed && now < outage.due => Next::In(self.rest(now, outage)),
+            State::Down(outage) if outage.rising.is_some() => Next::In(self.rules.backoff.interval()),
             State::Down(outage) => Next::In(self.rules.backoff.delay(outage.failures)),
         }
     }
@@ -120,40 +177,18 @@ impl Judge {
     fn up(&mut self, now: Timestamp) -> Vec<Effect> {
         self.resumed = false;
         let while_off = std::mem::take(&mut self.off);
-        match std::mem::replace(&mut self.state, State::Up { since: now }) {
-            State::Fresh => vec![Effect::Next(Next::Slot)],
-            State::Up { since } => {
-                self.state = State::Up { since };
+        match &mut self.state {
+            State::Fresh => {
+                self.state = State::Up { since: now, owed: None };
                 vec![Effect::Next(Next::Slot)]
             }
-            State::Down(outage) => {
-                let late = |last: &Ordered| Healer::Late { command: last.command.clone() };
-                let by = outage.last.as_ref().map_or(Healer::Itself, late);
-                self.recovered(now, &outage, by, None, while_off)
+            State::Up { .. } => {
+                let mut effects = self.recovery_due(now);
+                effects.push(Effect::Next(Next::Slot));
+                effects
             }
+            State::Down(_) => self.rise(now, None, while_off),
         }
-    }
-
-    fn recovered(
-        &mut self,
-        now: Timestamp,
-        outage: &Outage,
-        by: Healer,
-        healed_by: Option<RunId>,
-        while_off: bool,
-    ) -> Vec<Effect> {
-        let news = News::Recovered(Recovered {
-            failures: outage.failures,
-            next: self.rules.backoff.interval(),
-            down_for: until(outage.since, now),
-            by,
-            while_off,
-        });
-        vec![
-            Effect::Closed { incident: outage.incident, healed_by },
-            Effect::Tell { incident: outage.incident, news },
-            Effect::Next(Next::In(self.rules.backoff.interval())),
-        ]
     }
 
     fn down(&mut self, now: Timestamp, fault: Fault, phases: Phases, incident: IncidentId) -> Vec<Effect> {
@@ -168,8 +203,21 @@ impl Judge {
         }
         self.resumed = false;
         let mut effects = Vec::new();
+        self.helpless = false;
         match &mut self.state {
+            State::Down(outage) if outage.standing => {
+                // What can be done is done: it is looked at again, and there is no news.
+                if outage.rising.take().is_some() {
+                    effects.push(Effect::Save);
+                }
+                let next = self.rules.backoff.delay(outage.failures);
+                outage.due = later(now, next);
+                effects.push(Effect::Next(Next::In(next)));
+                return effects;
+            }
             State::Down(outage) => {
+                self.helpless = outage.last.as_ref().is_some_and(|last| last.rung >= self.rules.rungs);
+                outage.rising = None;
                 outage.failures = outage.failures.saturating_add(1);
                 outage.fault = fault;
                 outage.phases = phases;
@@ -184,14 +232,21 @@ impl Judge {
                     phases,
                     ordered: None,
                     last: None,
+                    told: false,
+                    gave_up: false,
+                    standing: false,
+                    rising: None,
+                    asked: None,
+                    answers: Answers::default(),
                 }));
                 effects.push(Effect::Opened);
             }
         }
         let attempt = self.failures();
-        match attempt.min(self.rules.rungs) {
-            0 => effects.extend(self.deed(now, Deed::Nothing)),
-            rung => effects.push(Effect::Ask { attempt, rung }),
+        if self.rules.rungs == 0 {
+            effects.extend(self.deed(now, Deed::Nothing));
+        } else {
+            effects.push(Effect::Ask { attempt });
         }
         effects
     }
@@ -201,6 +256,7 @@ impl Judge {
         let Some(ordered) = outage.ordered.take() else { return Vec::new() };
         let verdict = run.verdict_unless_up();
         let started = run.started;
+        outage.standing = ordered.once && run.status == RunStatus::Executed;
         let mut effects = vec![Effect::Judged { run: ordered.run, verdict }];
         let command = ordered.command.clone();
         if started {
@@ -213,25 +269,9 @@ impl Judge {
         effects
     }
 
-    fn verified(&mut self, now: Timestamp, run: RunId, up_after: Option<Duration>, command: String) -> Vec<Effect> {
-        let Some(after) = up_after else { return Vec::new() };
-        match std::mem::replace(&mut self.state, State::Up { since: now }) {
-            State::Down(outage) => {
-                let mut effects = vec![Effect::Judged { run, verdict: Verdict::Healed }];
-                let by = Healer::Command { command, after };
-                effects.extend(self.recovered(now, &outage, by, Some(run), false));
-                effects
-            }
-            other @ (State::Fresh | State::Up { .. }) => {
-                self.state = other;
-                Vec::new()
-            }
-        }
-    }
-
     fn resume(&mut self, now: Timestamp) -> Vec<Effect> {
         (self.resumed, self.off) = (true, true);
-        let State::Down(outage) = &mut self.state else { return Vec::new() };
+        let State::Down(outage) = &mut self.state else { return self.recovery_interrupted() };
         let Some(ordered) = outage.ordered.take() else { return Vec::new() };
         let mut effects = vec![Effect::Judged { run: ordered.run, verdict: Verdict::Interrupted }];
         let command = ordered.command.clone();
@@ -254,6 +294,10 @@ impl Judge {
         let Rules { backoff, attempts, .. } = self.rules;
         let State::Down(outage) = &mut self.state else { return Vec::new() };
         outage.due = later(now, next);
+        let held = self.quiet.is_some();
+        let gave_up = self.helpless && !held && !outage.gave_up;
+        outage.gave_up |= gave_up;
+        outage.told |= !held;
         let news = News::Failed(Failed {
             failures: outage.failures,
             attempts,
@@ -262,17 +306,20 @@ impl Judge {
             fault: outage.fault.clone(),
             phases: outage.phases,
             deed,
+            gave_up,
+            record: None,
+            holds: Vec::new(),
         });
-        vec![Effect::Tell { incident: outage.incident, news }, Effect::Next(Next::In(next))]
+        vec![Effect::Tell { incident: outage.incident, news, held }, Effect::Next(Next::In(next))]
     }
 }
 
-fn later(now: Timestamp, delay: Duration) -> Timestamp {
+pub(super) fn later(now: Timestamp, delay: Duration) -> Timestamp {
     jiff::SignedDuration::try_from(delay).ok().and_then(|d| now.checked_add(d).ok()).unwrap_or(Timestamp::MAX)
 }
 
 /// From `earlier` to `later`, zero when the clock went back.
-fn until(earlier: Timestamp, later: Timestamp) -> Duration {
+pub(super) fn until(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 

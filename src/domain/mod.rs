@@ -4,13 +4,22 @@
 //! values. What carries them out lives in `engine`.
 
 pub mod backoff;
+pub mod evidence;
+pub mod flap;
 pub mod guard;
 pub mod judge;
+pub mod ladder;
+pub mod maintenance;
 pub mod millis;
 pub mod name;
 pub mod notice;
 pub mod outage;
 pub mod reading;
+pub mod record;
+mod recovery;
 pub mod refusal;
 pub mod remedy;
+pub mod report;
 pub mod step;
+pub mod stop;
+pub mod storm;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::PairName;
 use super::reading::{Fault, Phases};
+use super::record::Record;
 use super::refusal::Refusal;
 use super::remedy::{IncidentId, NoticeId, Run};
 
@@ -15,9 +16,10 @@ use super::remedy::{IncidentId, NoticeId, Run};
 pub struct Notice {
     /// Its place in the outbox; version 7, so that order of creation is order of delivery.
     pub id: NoticeId,
-    /// Whom it is about.
-    pub pair: PairName,
-    /// The incident it belongs to; repeats answer the first message of it.
+    /// Whom it is about; absent when it is the agent itself.
+    #[serde(default)]
+    pub pair: Option<PairName>,
+    /// The incident it belongs to, or what stands for one; repeats answer the first message of it.
     pub incident: IncidentId,
     /// When it happened (not when it is delivered).
     pub at: Timestamp,
@@ -33,6 +35,78 @@ pub enum News {
     Failed(Failed),
     /// The pair is up again.
     Recovered(Recovered),
+    /// The pair goes up and down too often; its changes are not told one by one.
+    Flapping {
+        /// The first change that counted.
+        since: Timestamp,
+        /// Changes inside the window.
+        changes: u32,
+        /// Length of the window, seconds.
+        window_s: u64,
+    },
+    /// The pair flaps no more.
+    Settled {
+        /// Where it stands.
+        up: bool,
+    },
+    /// What was run on recovery did not succeed, or was not permitted.
+    Aftercare {
+        /// What was done.
+        deed: Deed,
+    },
+    /// Too many pairs went down together.
+    Storm {
+        /// Pairs known to be down.
+        down: usize,
+        /// Pairs watched.
+        of: usize,
+    },
+    /// A storm is over.
+    StormOver {
+        /// When it began.
+        since: Timestamp,
+        /// Pairs that are still down.
+        down: usize,
+    },
+    /// Too few witnesses answer.
+    CutOff(CutOff),
+    /// Enough witnesses answer again.
+    Reconnected {
+        /// The key that names the witnesses.
+        key: String,
+        /// When they were first missed.
+        since: Timestamp,
+        /// When they answered again.
+        until: Timestamp,
+    },
+    /// A drill: everything for real, but for what was declared.
+    Drill(Drill),
+}
+
+/// Too few witnesses answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutOff {
+    /// The key that names the witnesses, such as `WITNESSES`.
+    pub key: String,
+    /// Witnesses that answered.
+    pub answered: usize,
+    /// Witnesses asked.
+    pub of: usize,
+    /// Witnesses that have to answer.
+    pub needed: usize,
+}
+
+/// What a drill came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drill {
+    /// Who ordered it.
+    pub by: String,
+    /// True when the pair's own command was run.
+    pub really: bool,
+    /// What was done.
+    pub deed: Deed,
+    /// True when a probe afterwards saw the pair up.
+    pub up: bool,
 }
 
 /// A check said `down`, and this is what was done.
@@ -52,10 +126,19 @@ pub struct Failed {
     pub phases: Phases,
     /// What was done about it.
     pub deed: Deed,
+    /// True once in an incident: the last rung has run, and the pair is still down.
+    #[serde(default)]
+    pub gave_up: bool,
+    /// What the command has achieved for this pair so far.
+    #[serde(default)]
+    pub record: Option<Record>,
+    /// Pairs that depend on this one and are held as long as it is down; with the first failure only.
+    #[serde(default)]
+    pub holds: Vec<PairName>,
 }
 
 /// What was done about a failure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deed {
     /// A command was ordered; `run` says how that went.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::ladder::Answers;
 use super::reading::{Fault, Phases};
 use super::remedy::{IncidentId, RunId};
 
@@ -18,6 +19,9 @@ pub enum State {
     Up {
         /// Since when.
         since: Timestamp,
+        /// What is still to be run because it came up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owed: Option<Owed>,
     },
     /// An incident is open.
     Down(Box<Outage>),
@@ -42,6 +46,76 @@ pub struct Outage {
     pub ordered: Option<Ordered>,
     /// The last command that reached its host; credited when a probe inside its verify window sees the target up.
     pub last: Option<Ordered>,
+    /// People were told of it; only then they are told that it is over.
+    #[serde(default = "yes")]
+    pub told: bool,
+    /// People were told that healing does not help.
+    #[serde(default)]
+    pub gave_up: bool,
+    /// What was run needs no second run in this outage: the standby is on.
+    #[serde(default)]
+    pub standing: bool,
+    /// It is up again, and not yet for long enough.
+    #[serde(default)]
+    pub rising: Option<Rising>,
+    /// The approval that is asked for.
+    #[serde(default)]
+    pub asked: Option<Asked>,
+    /// The answers to those that were.
+    #[serde(default)]
+    pub answers: Answers,
+}
+
+/// What was saved before there was quiet had been told.
+fn yes() -> bool {
+    true
+}
+
+/// A pair that is up again while its incident is still open (`RECOVERY_SUCCESSES`, `RECOVERY_HOLD`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rising {
+    /// The first success.
+    pub since: Timestamp,
+    /// Successes in a row.
+    pub successes: u32,
+    /// The run that is credited, when the first of them lay in its verify window.
+    pub healed: Option<Healed>,
+}
+
+/// A run whose verify window saw the pair up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Healed {
+    /// The run.
+    pub run: RunId,
+    /// The command's text.
+    pub command: String,
+    /// From the end of the command to the probe that saw it up.
+    #[serde(rename = "after_ms", with = "super::millis")]
+    pub after: Duration,
+}
+
+/// An approval that is asked for (`COMMAND_k_MODE=approve`). It ends with the answer, the rung or the incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What to give to `monitor approve`.
+    pub id: String,
+    /// The rung.
+    pub rung: u32,
+    /// When it was asked for first.
+    pub since: Timestamp,
+}
+
+/// What is to be run because a pair came up (`RECOVERY_COMMAND`, or services that are stopped again).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// The incident that ended.
+    pub incident: IncidentId,
+    /// Runs that did not succeed.
+    pub tries: u32,
+    /// Not before this moment.
+    pub due: Timestamp,
+    /// The run that is under way.
+    pub ordered: Option<Ordered>,
 }
 
 /// A command that was ordered.
@@ -57,4 +131,7 @@ pub struct Ordered {
     /// pair before.
     #[serde(rename = "ends_within_ms", with = "super::millis")]
     pub ends_within: Duration,
+    /// A success is not repeated within the incident.
+    #[serde(default)]
+    pub once: bool,
 }

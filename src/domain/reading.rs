@@ -77,6 +77,10 @@ pub enum Cause {
     Network,
     /// Blind: this machine is out of descriptors, ports or memory.
     Exhausted,
+    /// Blind: this machine does not let us look.
+    Denied,
+    /// Blind: too few witnesses answer, so it is we who are cut off.
+    CutOff,
 }
 
 impl Cause {
@@ -95,13 +99,31 @@ impl Cause {
             Self::Resolver => "resolver",
             Self::Network => "network",
             Self::Exhausted => "exhausted",
+            Self::Denied => "denied",
+            Self::CutOff => "cut_off",
+        }
+    }
+
+    /// True when nobody answered: the target may be fine, and only our route to it be broken.
+    pub fn may_be_the_route(self) -> bool {
+        match self {
+            Self::Refused | Self::Unreachable | Self::Timeout | Self::Tls | Self::Reset => true,
+            Self::Dns
+            | Self::Status
+            | Self::Redirect
+            | Self::Protocol
+            | Self::Resolver
+            | Self::Network
+            | Self::Exhausted
+            | Self::Denied
+            | Self::CutOff => false,
         }
     }
 
     /// True for faults of the observer, which say nothing about the target.
     pub fn is_blind(self) -> bool {
         match self {
-            Self::Resolver | Self::Network | Self::Exhausted => true,
+            Self::Resolver | Self::Network | Self::Exhausted | Self::Denied | Self::CutOff => true,
             Self::Dns
             | Self::Refused
             | Self::Unreachable

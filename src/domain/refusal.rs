@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::name::ServerName;
+
 /// One reason for not running a remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -23,6 +25,70 @@ pub enum Refusal {
         /// Pairs watched.
         of: usize,
     },
+    /// The pair ran a remedy less than `REMEDY_COOLDOWN` ago.
+    Cooldown {
+        /// When the next run is allowed.
+        until: Timestamp,
+    },
+    /// The pair goes up and down too often (`FLAP_LIMIT`): what heals it for a moment does not heal it.
+    Flapping {
+        /// Changes of state inside the window.
+        changes: u32,
+        /// Length of the window, seconds.
+        window_s: u64,
+    },
+    /// A person stopped healing.
+    Stopped {
+        /// Who.
+        by: String,
+        /// When.
+        since: Timestamp,
+        /// When it ends by itself; absent when somebody has to resume it.
+        until: Option<Timestamp>,
+    },
+    /// A maintenance window is open.
+    Maintenance {
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// What the pair depends on is down itself.
+    ParentDown {
+        /// The server it depends on.
+        parent: ServerName,
+    },
+    /// The witnesses do not answer: it is we who are cut off.
+    CutOff {
+        /// Witnesses that answered.
+        answered: usize,
+        /// Witnesses that have to.
+        needed: usize,
+    },
+    /// The site's own host reaches the target: only the route from us is broken.
+    OnlyOurRoute,
+    /// `{DC}_CROSS_CHECK` is on and the site's host could not look.
+    NotCrossChecked {
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// The rung may not run yet (`COMMAND_k_AFTER`).
+    TooEarly {
+        /// When it may.
+        until: Timestamp,
+    },
+    /// The rung only says what it would do (`COMMAND_k_MODE=dry`).
+    DryRung,
+    /// The rung waits for a person (`COMMAND_k_MODE=approve`).
+    AwaitingApproval {
+        /// What to give to `monitor approve`.
+        id: String,
+    },
+    /// A person said no to the rung.
+    Denied {
+        /// Who.
+        by: String,
+    },
+    /// The pair fell again before its recovery command was sent.
+    DownAgain,
     /// The name of the target does not exist: a command on the site does not mend DNS.
     NameNotFound,
     /// `DRY_RUN` is on.
@@ -45,6 +111,19 @@ impl Refusal {
         match self {
             Self::BudgetSpent { .. } => "budget_spent",
             Self::Storm { .. } => "storm",
+            Self::Cooldown { .. } => "cooldown",
+            Self::Flapping { .. } => "flapping",
+            Self::Stopped { .. } => "stopped",
+            Self::Maintenance { .. } => "maintenance",
+            Self::ParentDown { .. } => "parent_down",
+            Self::CutOff { .. } => "cut_off",
+            Self::OnlyOurRoute => "only_our_route",
+            Self::NotCrossChecked { .. } => "not_cross_checked",
+            Self::TooEarly { .. } => "too_early",
+            Self::DryRung => "dry_rung",
+            Self::AwaitingApproval { .. } => "awaiting_approval",
+            Self::Denied { .. } => "denied",
+            Self::DownAgain => "down_again",
             Self::NameNotFound => "name_not_found",
             Self::DryRun => "dry_run",
             Self::NotRecorded => "not_recorded",

@@ -44,6 +44,27 @@ pub enum Seen {
         /// The command's text.
         command: String,
     },
+    /// A person's approval is asked for; the guard refused because of that.
+    Asked {
+        /// What to give to `monitor approve`.
+        id: String,
+        /// The rung.
+        rung: u32,
+    },
+    /// A person answered.
+    Answered {
+        /// The rung.
+        rung: u32,
+        /// Who said no; absent for a yes.
+        denied: Option<String>,
+    },
+    /// The guard permitted what [`Effect::AskRecovery`] asked for, and its intent is about to be written.
+    RecoveryPermitted(Ordered),
+    /// It ended, was refused, or was given up.
+    RecoveryEnded {
+        /// True when nothing of it is left to do.
+        done: bool,
+    },
     /// The agent was started again after it was stopped at any point.
     Resumed,
 }
@@ -65,8 +86,13 @@ pub enum Effect {
     Ask {
         /// Which `down` check of the incident this is, from 1.
         attempt: u32,
-        /// Which rung of the ladder, from 1.
-        rung: u32,
+    },
+    /// What is run on recovery is wanted; the guard is to be asked.
+    AskRecovery {
+        /// The incident that ended.
+        incident: IncidentId,
+        /// Which try this is, from 1.
+        attempt: u32,
     },
     /// The run's verdict as far as it is known.
     Judged {
@@ -81,7 +107,11 @@ pub enum Effect {
         incident: IncidentId,
         /// What happened.
         news: News,
+        /// True when people are not told, because something else is told in its place.
+        held: bool,
     },
+    /// The state changed, and nothing else follows.
+    Save,
     /// Probe again inside the verify window of the command that just ended.
     Verify,
     /// When to check next.

@@ -21,12 +21,17 @@ pub struct ChannelHealth {
     pub trouble: String,
 }
 
-/// Takes out every repeat that a later notice of the same incident replaces; gives what was taken out.
+/// Takes out every repeat, and every alarm, that a later notice of the same incident replaces; gives what was taken out.
 pub fn thin(queue: &mut VecDeque<Notice>) -> Vec<NoticeId> {
     let last: HashMap<_, _> = queue.iter().map(|notice| (notice.incident, notice.id)).collect();
     let mut stale = Vec::new();
     queue.retain(|notice| {
-        let repeat = matches!(&notice.news, News::Failed(failed) if failed.failures > 1);
+        let repeat = match &notice.news {
+            News::Failed(failed) => failed.failures > 1,
+            // Its end says all of it.
+            News::Storm { .. } | News::CutOff(_) => true,
+            _ => false,
+        };
         let replaced = last.get(&notice.incident).is_some_and(|last| *last != notice.id);
         if repeat && replaced {
             stale.push(notice.id);
@@ -42,11 +47,12 @@ pub fn fold(queue: &mut VecDeque<Notice>) -> Vec<Notice> {
     if queue.len() <= MAX_WAITING {
         return Vec::new();
     }
-    let last: HashMap<_, _> = queue.iter().map(|notice| (&notice.pair, notice)).collect();
+    let whom = |notice: &Notice| (notice.pair.clone(), notice.pair.is_none().then_some(notice.incident));
+    let last: HashMap<_, _> = queue.iter().map(|notice| (whom(notice), notice)).collect();
     let kept: HashSet<NoticeId> = queue
         .iter()
         .filter(|notice| {
-            last.get(&notice.pair).is_some_and(|last| {
+            last.get(&whom(notice)).is_some_and(|last| {
                 let of_last = last.incident == notice.incident;
                 last.id == notice.id || (of_last && opens(notice) && matches!(last.news, News::Failed(_)))
             })
@@ -77,7 +83,7 @@ mod tests {
     fn notice(server: &str, incident: u128, news: News) -> Notice {
         Notice {
             id: NoticeId(Uuid::now_v7()),
-            pair: format!("DC1:{server}").parse().unwrap(),
+            pair: Some(format!("DC1:{server}").parse().unwrap()),
             incident: IncidentId(Uuid::from_u128(incident)),
             at: Timestamp::UNIX_EPOCH,
             news,
@@ -93,6 +99,9 @@ mod tests {
             fault: Fault::new(Cause::Refused, ""),
             phases: Phases::default(),
             deed: Deed::Nothing,
+            gave_up: false,
+            record: None,
+            holds: Vec::new(),
         };
         notice(server, incident, News::Failed(failed))
     }

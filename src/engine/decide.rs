@@ -1,4 +1,6 @@
 //! The decisions: what was seen goes to the judge, what follows is carried out in order.
+//!
+//! A check that failed is weighed first (`weigh`); only then it is judged.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,7 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::domain::ladder::{self, Choice};
 use crate::domain::name::PairName;
+use crate::domain::notice::{Deed, News};
 use crate::domain::outage::Ordered;
 use crate::domain::reading::Outcome;
 use crate::domain::refusal::Refusal;
@@ -14,36 +18,92 @@ use crate::domain::remedy::{IncidentId, RunId};
 use crate::domain::step::{Effect, Next, Seen};
 use crate::remedy::Call;
 
-use super::lanes::Member;
+use super::lanes::{Member, Why};
 use super::ledger::Batch;
 use super::plan::Rung;
 use super::round::Check;
+use super::weigh::Weighed;
 use super::{Doing, Engine, Last, Pair};
 
 /// A command that was permitted and whose intent lies in the batch.
 pub(super) struct Permitted {
     pub call: Call,
     pub rung: Rung,
+    pub why: Why,
 }
 
 /// Time a host usually needs at most to be ready for a command and to kill one that would not end. A host that is slower to
 /// let us in than this, at the moment in which we die, may still be at work when its pair is treated again.
-const READY_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const READY_WITHIN: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Takes the end of a check; `None` when it panicked.
+    /// Takes the end of a check; `None` when it panicked. One that failed is weighed before it is judged.
     pub(super) fn checked(&mut self, pair: &PairName, serial: u64, check: Option<Check>) {
-        let now = self.clock.now();
-        let is_its_own = |known: &&mut Pair| known.doing == Doing::Checking && known.check == serial;
-        let Some(known) = self.pairs.get_mut(pair).filter(is_its_own) else { return };
-        known.doing = Doing::Waiting;
-        if std::mem::take(&mut known.stale) {
-            if self.timetable.due(pair).is_none() {
-                self.timetable.at_once(pair);
-            }
+        if !self.is_awaited(pair, serial) {
             return;
         }
-        let Some(check) = check else { return self.see(pair, Seen::Unknown) };
+        let Some(check) = check else {
+            self.end_check(pair);
+            return self.see(pair, Seen::Unknown);
+        };
+        self.witnessed(pair, &check);
+        match &check.reading.outcome {
+            Outcome::Down(_) if !check.blind => {
+                self.guard.fell(pair, self.clock.now());
+                if let Some(check) = self.weigh(pair, serial, check) {
+                    self.judge(pair, check);
+                }
+            }
+            Outcome::Up | Outcome::Down(_) | Outcome::Blind(_) => self.judge(pair, check),
+        }
+    }
+
+    /// Takes what was found out about a check that failed.
+    pub(super) fn weighed(&mut self, pair: &PairName, serial: u64, check: Check, weighed: Option<Weighed>) {
+        if !self.is_awaited(pair, serial) {
+            return;
+        }
+        // What could not be found out because of a bug of ours is not held for the pair.
+        let Some(Weighed { evidence, sample }) = weighed else {
+            self.end_check(pair);
+            return self.see(pair, Seen::Unknown);
+        };
+        if let Some(sample) = sample {
+            self.guard.sampled(self.clock.now(), self.pairs.len(), sample);
+            self.weather();
+        }
+        if let Some(known) = self.pairs.get_mut(pair) {
+            known.evidence = evidence;
+        }
+        self.judge(pair, check);
+    }
+
+    /// True when this is the check that the pair waits for, and time was not lost meanwhile.
+    fn is_awaited(&mut self, pair: &PairName, serial: u64) -> bool {
+        let is_its_own = |known: &&mut Pair| known.doing == Doing::Checking && known.check == serial;
+        let Some(known) = self.pairs.get_mut(pair).filter(is_its_own) else { return false };
+        if !std::mem::take(&mut known.stale) {
+            return true;
+        }
+        known.doing = Doing::Waiting;
+        if self.timetable.due(pair).is_none() {
+            self.timetable.at_once(pair);
+        }
+        false
+    }
+
+    fn end_check(&mut self, pair: &PairName) {
+        if let Some(known) = self.pairs.get_mut(pair) {
+            known.doing = Doing::Waiting;
+        }
+    }
+
+    /// Judges a check by all that is known.
+    fn judge(&mut self, pair: &PairName, check: Check) {
+        let now = self.clock.now();
+        let watched = self.pairs.len();
+        self.end_check(pair);
+        let Some(known) = self.pairs.get_mut(pair) else { return };
         self.counters.checks += 1;
         self.counters.lateness.add(check.late);
         self.narrator.checked(&known.plan, &check);
@@ -57,7 +117,25 @@ impl Engine {
             }
         };
         known.last = Some(Last { reading, unknown: seen == Seen::Unknown, at: now });
-        self.see(pair, seen);
+        let opens = known.judge.outage().is_none();
+        match seen {
+            Seen::Down { .. } => {
+                if opens {
+                    self.guard.changed(pair, now);
+                }
+                if let Some(server) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
+                    known.evidence.parent.get_or_insert_with(|| server.server.clone());
+                }
+                known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
+            }
+            Seen::Up if opens => self.guard.rose(pair),
+            _ => {}
+        }
+        let mut batch = Batch::new(pair.clone(), now);
+        self.flaps(pair, &mut batch);
+        let permitted = self.follow(pair, seen, &mut batch);
+        self.flaps(pair, &mut batch);
+        self.write(batch, permitted);
     }
 
     /// Tells the judge what was seen, carries out what follows, and writes it down.
@@ -78,7 +156,6 @@ impl Engine {
             moved |= !matches!(effect, Effect::Next(_));
             match effect {
                 Effect::Opened => {
-                    self.guard.fell(pair, now);
                     self.weather();
                     if let Some(outage) = self.pairs.get(pair).and_then(|known| known.judge.outage()) {
                         batch.opened(outage);
@@ -86,10 +163,11 @@ impl Engine {
                 }
                 Effect::Closed { incident, healed_by } => {
                     self.guard.rose(pair);
+                    self.guard.changed(pair, now);
                     self.weather();
                     batch.closed(incident, healed_by);
                 }
-                Effect::Ask { attempt, rung } => match self.ask(pair, attempt, rung, batch) {
+                Effect::Ask { attempt } => match self.ask(pair, attempt, batch) {
                     Ok((ordered, wanted)) => {
                         permitted = Some(wanted);
                         effects.extend(self.step(pair, Seen::Permitted(ordered)));
@@ -98,11 +176,18 @@ impl Engine {
                         effects.extend(self.step(pair, Seen::Refused { command, refusal }));
                     }
                 },
-                Effect::Judged { run, verdict } => batch.judged(run, verdict),
-                Effect::Tell { incident, news } => {
-                    self.narrator.told(pair, &news);
-                    batch.tell(incident, news);
+                Effect::AskRecovery { incident, attempt } => {
+                    permitted = self.ask_recovery(pair, incident, attempt, batch);
                 }
+                Effect::Judged { run, verdict } => batch.judged(run, verdict),
+                Effect::Tell { incident, mut news, held } => {
+                    self.narrator.told(pair, &news);
+                    if !held {
+                        self.complete(pair, &mut news);
+                        batch.tell(incident, news);
+                    }
+                }
+                Effect::Save => {}
                 // The caller opens the window: it knows the run.
                 Effect::Verify => {}
                 Effect::Next(Next::Slot) => self.timetable.at_slot(pair),
@@ -116,43 +201,74 @@ impl Engine {
         permitted
     }
 
-    fn step(&mut self, pair: &PairName, seen: Seen) -> Vec<Effect> {
+    /// Adds to a notice what the judge does not know.
+    fn complete(&self, pair: &PairName, news: &mut News) {
+        let (News::Failed(failed), Some(known)) = (news, self.pairs.get(pair)) else { return };
+        if failed.failures == 1 {
+            failed.holds = known.plan.holds.to_vec();
+        }
+        if let Deed::Command { command, .. } | Deed::Refused { command, .. } = &failed.deed {
+            failed.record = self.records.of(pair, command);
+        }
+    }
+
+    pub(super) fn step(&mut self, pair: &PairName, seen: Seen) -> Vec<Effect> {
         let now = self.clock.now();
         self.pairs.get_mut(pair).map(|known| known.judge.step(now, seen)).unwrap_or_default()
     }
 
-    /// Asks the guard; the intent or the refusal goes into the batch.
+    /// Asks the ladder and the guard; the intent or the refusal goes into the batch.
     fn ask(
         &mut self,
         pair: &PairName,
         attempt: u32,
-        rung: u32,
         batch: &mut Batch,
     ) -> Result<(Ordered, Permitted), (String, Refusal)> {
         let now = self.clock.now();
         let watched = self.pairs.len();
-        let Some(known) = self.pairs.get_mut(pair) else { return Err((String::new(), Refusal::Stopping)) };
-        let (Some(outage), Some(wanted)) = (known.judge.outage(), known.plan.rung(rung).cloned()) else {
-            return Err((String::new(), Refusal::Stopping));
+        let stopping = || (String::new(), Refusal::Stopping);
+        let Some(known) = self.pairs.get_mut(pair) else { return Err(stopping()) };
+        let Some(outage) = known.judge.outage() else { return Err(stopping()) };
+        let lasted = Duration::try_from(now.duration_since(outage.since)).unwrap_or_default();
+        let terms = known.plan.ladder.iter().map(|rung| rung.terms);
+        let choice = ladder::choose(terms, attempt, lasted, &outage.answers).ok_or_else(stopping)?;
+        let (rung, hindrance) = match choice {
+            Choice::Run(rung) => (rung, None),
+            Choice::Dry(rung) => (rung, Some(Refusal::DryRung)),
+            Choice::Denied(rung, by) => (rung, Some(Refusal::Denied { by })),
+            Choice::TooEarly(rung, after) => {
+                let after = jiff::SignedDuration::try_from(after).unwrap_or_default();
+                let until = outage.since.checked_add(after).unwrap_or(now);
+                (rung, Some(Refusal::TooEarly { until }))
+            }
+            Choice::Approve(rung) => {
+                let known = outage.asked.as_ref().filter(|asked| asked.rung == rung);
+                let id = known
+                    .map_or_else(|| super::govern::approval_id(outage.incident, attempt), |asked| asked.id.clone());
+                (rung, Some(Refusal::AwaitingApproval { id }))
+            }
         };
+        let wanted = known.plan.rung(rung).cloned().ok_or_else(stopping)?;
         let run = RunId(Uuid::now_v7());
         let (incident, cause) = (outage.incident, outage.fault.cause);
         let decision = if self.halt.is_cancelled() {
             Err(Refusal::Stopping)
         } else {
-            self.guard.decide(pair, cause, now, watched)
+            let permit = self.guard.decide(pair, cause, &known.evidence, now, watched);
+            permit.map(drop).and_then(|()| hindrance.map_or(Ok(()), Err))
         };
         let call = Call { pair: pair.clone(), incident: Some(incident), run, attempt, rung, limit: wanted.limit };
         match decision {
-            Ok(_permit) => {
+            Ok(()) => {
                 (known.doing, known.run) = (Doing::Healing, Some(run));
                 self.guard.started(pair, now);
                 batch.intended(&call, &wanted);
-                let ends_within = wanted.limit + READY_WITHIN;
-                let ordered = Ordered { run, rung, command: wanted.command.to_string(), ends_within };
-                Ok((ordered, Permitted { call, rung: wanted }))
+                Ok((ordered(&call, &wanted), Permitted { call, rung: wanted, why: Why::Verdict }))
             }
             Err(refusal) => {
+                if let Refusal::AwaitingApproval { id } = &refusal {
+                    known.judge.step(now, Seen::Asked { id: id.clone(), rung });
+                }
                 self.narrator.refused(pair, &refusal);
                 batch.refused(&call, &wanted, &refusal);
                 self.ledger.audit(self.ledger.refusal_record(&call, &wanted, &refusal, now));
@@ -164,8 +280,19 @@ impl Engine {
     /// Writes the batch; a permitted command starts once its intent is on disk and its host is free.
     pub(super) fn write(&mut self, batch: Batch, permitted: Option<Permitted>) {
         match permitted {
-            Some(Permitted { call, rung }) => self.request(batch, Member { call, rung, reply: None }),
+            Some(Permitted { call, rung, why }) => self.request(batch, Member { call, rung, why, reply: None }),
             None => self.ledger.record(batch),
         }
+    }
+}
+
+/// The order as the judge keeps it.
+pub(super) fn ordered(call: &Call, rung: &Rung) -> Ordered {
+    Ordered {
+        run: call.run,
+        rung: call.rung,
+        command: rung.command.to_string(),
+        ends_within: rung.limit + READY_WITHIN,
+        once: rung.once,
     }
 }

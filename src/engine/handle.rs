@@ -1,14 +1,19 @@
 //! The only door to the engine for the web, the bot and the command line: orders in, answers out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::name::PairName;
+use crate::domain::evidence::Quiet;
+use crate::domain::name::{PairName, SiteName};
+use crate::domain::outage::Asked;
 use crate::domain::reading::{Fault, Phases, Reading};
 use crate::domain::remedy::{IncidentId, Run, Verdict};
+
+use crate::domain::stop::{Scope, Stop};
 
 use super::plan::Plans;
 
@@ -40,6 +45,17 @@ pub enum Unmet {
         /// What there is.
         rungs: usize,
     },
+    /// A stop names a site that no pair has.
+    #[error("there is no site `{0}`; `monitor status` lists the pairs")]
+    NoSuchSite(SiteName),
+    /// No approval of this name is asked for.
+    #[error(
+        "no approval `{0}` is asked for: it was answered, the pair is up again, or it was never asked; `monitor status` shows those that wait"
+    )]
+    NoSuchApproval(String),
+    /// The guard says no even to an approved command.
+    #[error("nothing was run: {0}")]
+    Refused(&'static str),
 }
 
 /// What the engine can be asked.
@@ -58,6 +74,37 @@ pub enum Order {
         reply: oneshot::Sender<HealReport>,
         /// Why not.
         refused: oneshot::Sender<Unmet>,
+    },
+    /// Heal nothing in this scope until further notice.
+    Stop {
+        /// For whom.
+        scope: Scope,
+        /// Who says so.
+        by: String,
+        /// How long; absent until somebody resumes it.
+        lasts: Option<Duration>,
+        /// The answer.
+        reply: oneshot::Sender<Result<Stop, Unmet>>,
+    },
+    /// Let healing go on.
+    Resume {
+        /// For whom.
+        scope: Scope,
+        /// Who says so.
+        by: String,
+        /// How many stops ended.
+        reply: oneshot::Sender<Result<usize, Unmet>>,
+    },
+    /// Answer a rung that waits for a person.
+    Answer {
+        /// Which approval.
+        id: String,
+        /// Whether it may run.
+        yes: bool,
+        /// Who says so.
+        by: String,
+        /// The answer.
+        reply: oneshot::Sender<Result<Answered, Unmet>>,
     },
     /// Watch this from now on.
     Reload(Box<Plans>, oneshot::Sender<Reloaded>),
@@ -91,6 +138,22 @@ impl Handle {
         }
     }
 
+    /// Heals nothing in this scope until it is resumed, or for so long. Checks and notices go on.
+    pub async fn stop(&self, scope: Scope, by: String, lasts: Option<Duration>) -> Result<Stop, Unmet> {
+        self.ask(|reply| Order::Stop { scope, by, lasts, reply }).await?
+    }
+
+    /// Lets healing go on; gives how many stops ended.
+    pub async fn resume(&self, scope: Scope, by: String) -> Result<usize, Unmet> {
+        self.ask(|reply| Order::Resume { scope, by, reply }).await?
+    }
+
+    /// Answers a rung that waits for a person: yes runs it, if the pair is still down; no keeps it from running in this
+    /// incident.
+    pub async fn answer(&self, id: String, yes: bool, by: String) -> Result<Answered, Unmet> {
+        self.ask(|reply| Order::Answer { id, yes, by, reply }).await?
+    }
+
     /// Swaps what is watched; running incidents and counters survive.
     pub async fn reload(&self, plans: Plans) -> Result<Reloaded, Unmet> {
         self.ask(|reply| Order::Reload(Box::new(plans), reply)).await
@@ -116,6 +179,12 @@ pub struct Status {
     pub at: Timestamp,
     /// True while too many pairs are down together, so that nothing is healed.
     pub storm: bool,
+    /// What people stopped.
+    #[serde(default)]
+    pub stops: Vec<Stop>,
+    /// Witnesses that do not answer, by their key, with the moment they were first missed.
+    #[serde(default)]
+    pub cut_off: BTreeMap<String, Timestamp>,
     /// Counters of the engine.
     pub checks: CheckCounters,
     /// Every pair, by name.
@@ -164,6 +233,18 @@ pub struct PairStatus {
     pub next_check_s: Option<f64>,
     /// Runs that count against the budget.
     pub budget_spent: u32,
+    /// Why its failures are not told.
+    #[serde(default)]
+    pub quiet: Option<Quiet>,
+    /// True while it goes up and down too often to be healed.
+    #[serde(default)]
+    pub flapping: bool,
+    /// When its maintenance ends, while it is under way.
+    #[serde(default)]
+    pub maintenance_until: Option<Timestamp>,
+    /// The approval that it waits for.
+    #[serde(default)]
+    pub approval: Option<Asked>,
 }
 
 /// The state of a pair, in one word.
@@ -221,6 +302,19 @@ pub struct HealReport {
     /// From the end of the command to the probe that saw the pair up.
     #[serde(rename = "up_after_ms", with = "crate::domain::millis::option", default)]
     pub up_after: Option<Duration>,
+}
+
+/// The answer to an approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The pair.
+    pub pair: PairName,
+    /// The rung.
+    pub rung: u32,
+    /// The command's text.
+    pub command: String,
+    /// True when it was ordered; what became of it is told.
+    pub ordered: bool,
 }
 
 /// What a reload changed.

@@ -29,8 +29,33 @@ pub struct Member {
     pub call: Call,
     /// What is run, and how its effect on this pair is proved.
     pub rung: Rung,
+    /// Why it is run.
+    pub why: Why,
     /// Who waits for the outcome, when a person ordered it.
     pub reply: Option<oneshot::Sender<HealReport>>,
+}
+
+/// Why something is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// A check failed.
+    Verdict,
+    /// A check failed, and a person approved it.
+    Approved,
+    /// A person ordered it, whatever the pair looks like.
+    Person,
+    /// The pair is up again.
+    Recovery,
+}
+
+impl Member {
+    /// True when it heals an incident, so that the incident's judge hears what became of it.
+    pub fn heals(&self) -> bool {
+        match self.why {
+            Why::Verdict | Why::Approved => true,
+            Why::Person | Why::Recovery => false,
+        }
+    }
 }
 
 /// What became of a request.

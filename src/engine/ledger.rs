@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::domain::guard::Memory;
 use crate::domain::name::PairName;
 use crate::domain::notice::{News, Notice};
 use crate::domain::outage::{Outage, State};
@@ -21,6 +22,9 @@ use crate::store::audit::CommandRecord;
 use crate::store::{Closing, Ended, Order, Write};
 
 use super::plan::Rung;
+
+/// The setting in which the guard's memory is kept.
+pub const MEMORY: &str = "guard";
 
 /// Where batches go; kept in order.
 pub trait Journal: Send + Sync {
@@ -154,7 +158,7 @@ impl Ledger {
 
     fn split(&self, batch: Batch) -> (Vec<Write>, Vec<Notice>) {
         let Batch { pair, at, mut writes, state, notices } = batch;
-        writes.extend(state.map(|state_json| Write::PairState { pair, state_json, at }));
+        writes.extend(pair.zip(state).map(|(pair, state_json)| Write::PairState { pair, state_json, at }));
         for notice in &notices {
             for outlet in &self.outlets {
                 writes.push(Write::NoticeQueued { notice: Box::new(notice.clone()), channel: outlet.channel.clone() });
@@ -173,10 +177,10 @@ impl Ledger {
     }
 }
 
-/// What one decision about one pair writes.
+/// What one decision about one pair, or about the agent itself, writes.
 #[derive(Debug)]
 pub struct Batch {
-    pair: PairName,
+    pair: Option<PairName>,
     at: Timestamp,
     writes: Vec<Write>,
     state: Option<String>,
@@ -184,9 +188,14 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Starts an empty batch.
+    /// Starts an empty batch about a pair.
     pub fn new(pair: PairName, at: Timestamp) -> Self {
-        Self { pair, at, writes: Vec::new(), state: None, notices: Vec::new() }
+        Self { pair: Some(pair), ..Self::of_agent(at) }
+    }
+
+    /// Starts an empty batch about the agent itself.
+    pub fn of_agent(at: Timestamp) -> Self {
+        Self { pair: None, at, writes: Vec::new(), state: None, notices: Vec::new() }
     }
 
     /// True when nothing is to be written.
@@ -196,9 +205,10 @@ impl Batch {
 
     /// An incident was opened.
     pub fn opened(&mut self, outage: &Outage) {
+        let Some(pair) = self.pair.clone() else { return };
         self.writes.push(Write::IncidentOpened {
             id: outage.incident,
-            pair: self.pair.clone(),
+            pair,
             at: outage.since,
             cause: outage.fault.cause,
             reason: outage.fault.reason.clone(),
@@ -217,7 +227,7 @@ impl Batch {
             let (id, at) = (outage.incident, self.at);
             self.writes.push(Write::IncidentClosed { id, at, closing: Closing::Retired });
         }
-        self.writes.push(Write::PairForgotten { pair: self.pair.clone() });
+        self.writes.extend(self.pair.clone().map(|pair| Write::PairForgotten { pair }));
     }
 
     /// A command was permitted and will be sent once this is on disk.
@@ -258,6 +268,17 @@ impl Batch {
     pub fn tell(&mut self, incident: IncidentId, news: News) {
         let id = NoticeId(Uuid::now_v7());
         self.notices.push(Notice { id, pair: self.pair.clone(), incident, at: self.at, news });
+    }
+
+    /// These pairs are watched from now on.
+    pub fn watched(&mut self, pairs: Vec<PairName>) {
+        self.writes.push(Write::Watched { pairs, at: self.at });
+    }
+
+    /// What of the guard cannot be read back from recorded runs.
+    pub fn memory(&mut self, memory: &Memory) {
+        let value = serde_json::to_string(memory).unwrap_or_default();
+        self.writes.push(Write::Setting { key: MEMORY.to_owned(), value });
     }
 
     /// Where the pair stands after this decision.

@@ -3,8 +3,10 @@
 //! schedule ─▶ probe ─▶ judge ─▶ guard ─▶ remedy ─▶ verify ─▶ record ─▶ notify
 //!
 //! `round` holds what is done between two decisions, `decide` and `runs` the decisions, `ledger` what is written of them.
+//! Between probe and judge `weigh` finds out what speaks for or against a failure.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,19 +16,24 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::evidence::Evidence;
 use crate::domain::guard::Guard;
 use crate::domain::judge::Judge;
 use crate::domain::name::PairName;
 use crate::domain::reading::Reading;
+use crate::domain::record::Records;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::RunId;
 use crate::message::Line;
 use crate::remedy::{Call, Done};
 
+mod aftercare;
+mod alarm;
 mod backlog;
 pub mod clock;
 mod decide;
 pub mod delivery;
+mod govern;
 pub mod handle;
 mod lanes;
 mod lateness;
@@ -38,6 +45,9 @@ mod resume;
 mod round;
 mod runs;
 mod timetable;
+mod turn;
+mod weigh;
+pub mod witness;
 
 use clock::{Clock, JumpDetector};
 use handle::{Doing, HealReport, Order};
@@ -60,7 +70,7 @@ pub const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The engine.
 pub struct Engine {
     clock: Clock,
-    pairs: HashMap<PairName, Pair>,
+    pairs: Pairs,
     guard: Guard,
     lanes: Lanes,
     timetable: Timetable,
@@ -72,12 +82,22 @@ pub struct Engine {
     pulse: watch::Sender<u64>,
     /// Checks that were started, so that each has a number.
     serial: u64,
-    /// True while there is a storm, as the log was told.
-    storm: bool,
+    /// The storm that people were told of, and what stands for its incident.
+    storm: Option<alarm::Told>,
+    /// The witnesses that do not answer, as people were told.
+    cut_off: HashMap<Box<str>, alarm::Told>,
+    sampler: Arc<weigh::Sampler>,
+    /// What commands have achieved.
+    records: Records,
+    /// As many remedies as may be under way at once.
+    places: Arc<Semaphore>,
     counters: Counters,
     /// Cancelled when the stop was asked for: nothing is sent any more.
     halt: CancellationToken,
 }
+
+/// Every pair. In no order that means anything, and yet in the same one each time, so that one story has one end.
+type Pairs = HashMap<PairName, Pair, BuildHasherDefault<DefaultHasher>>;
 
 struct Counters {
     started_at: Timestamp,
@@ -98,11 +118,25 @@ struct Pair {
     /// The run it waits for, is healed by or is verified after.
     run: Option<RunId>,
     last: Option<Last>,
+    /// What was found out about its last failure.
+    evidence: Evidence,
+    /// People were told that it flaps.
+    flapping: bool,
 }
 
 impl Pair {
     fn new(plan: Arc<Plan>, judge: Judge) -> Self {
-        Self { plan, judge, doing: Doing::Waiting, check: 0, stale: false, run: None, last: None }
+        Self {
+            plan,
+            judge,
+            doing: Doing::Waiting,
+            check: 0,
+            stale: false,
+            run: None,
+            last: None,
+            evidence: Evidence::default(),
+            flapping: false,
+        }
     }
 }
 
@@ -117,6 +151,7 @@ struct Last {
 #[expect(clippy::large_enum_variant, reason = "a report is moved once, from a task to the engine")]
 enum Report {
     Checked { pair: PairName, serial: u64, check: Option<round::Check> },
+    Weighed { pair: PairName, serial: u64, check: round::Check, weighed: Option<weigh::Weighed> },
     Looked { host: String, up: HashSet<RunId> },
     Ran { host: String, done: Result<Box<Done>, Refusal>, ended: Instant },
     Verified { call: Call, rung: Rung, up_after: Option<Duration>, by_hand: Option<ByHand> },
@@ -154,18 +189,22 @@ impl Engine {
         let mut engine = Self {
             counters: Counters { started_at: clock.now(), checks: 0, commands: 0, lateness: Lateness::default() },
             clock,
-            pairs: HashMap::new(),
-            guard: Guard::new(plans.guard),
+            pairs: Pairs::default(),
+            guard: Guard::new(plans.guard.clone()),
             lanes: Lanes::default(),
             timetable: Timetable::new(),
             rounds: JoinSet::new(),
             gate: Arc::new(Semaphore::new(plans.attempts_at_once)),
+            places: Arc::new(Semaphore::new(plans.remedies_at_once)),
             orders,
             ledger,
             narrator,
             pulse,
             serial: 0,
-            storm: false,
+            storm: None,
+            cut_off: HashMap::new(),
+            sampler: Arc::default(),
+            records: Records::default(),
             halt: CancellationToken::new(),
         };
         engine.enter(plans, saved);
@@ -186,6 +225,7 @@ impl Engine {
                 _ = tick.tick() => {
                     self.pulse.send_modify(|beat| *beat = beat.wrapping_add(1));
                     self.compare(&mut jumps);
+                    self.weather();
                 }
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(report) = self.rounds.join_next() => {
@@ -225,6 +265,7 @@ impl Engine {
     fn take(&mut self, report: Report) {
         match report {
             Report::Checked { pair, serial, check } => self.checked(&pair, serial, check),
+            Report::Weighed { pair, serial, check, weighed } => self.weighed(&pair, serial, check, weighed),
             Report::Looked { host, up } => self.looked(&host, &up),
             Report::Ran { host, done, ended } => self.ran(&host, done.map(|done| *done), ended),
             Report::Verified { call, rung, up_after, by_hand } => self.verified(&call, &rung, up_after, by_hand),
@@ -253,20 +294,6 @@ impl Engine {
         self.weather();
     }
 
-    /// Says once that a storm began, and once that it ended.
-    fn weather(&mut self) {
-        let of = self.pairs.len();
-        let storm = self.guard.storm(self.clock.now(), of);
-        if storm == std::mem::replace(&mut self.storm, storm) {
-            return;
-        }
-        if storm {
-            self.narrator.warn(&Line::Storm { down: self.guard.down(), of });
-        } else {
-            self.narrator.info(&Line::StormOver);
-        }
-    }
-
     async fn stop(mut self) {
         self.halt.cancel();
         self.narrator.info(&Line::Stopping);
@@ -277,7 +304,7 @@ impl Engine {
         while !self.lanes.is_empty() {
             tokio::select! {
                 Some(report) = self.rounds.join_next() => {
-                    if !matches!(report, Ok(Report::Checked { .. })) {
+                    if !matches!(report, Ok(Report::Checked { .. } | Report::Weighed { .. })) {
                         self.take_joined(report);
                     }
                 }

@@ -156,7 +156,22 @@ impl Narrator {
                 if let Deed::Interrupted { command } = &failed.deed {
                     tracing::warn!(%pair, "{}", self.text(&Line::Interrupted { pair, command }));
                 }
+                if failed.gave_up {
+                    tracing::warn!(%pair, "{}", self.text(&Line::GaveUp { pair }));
+                }
             }
+            News::Flapping { since, changes, .. } => {
+                let said = Line::Flapping { pair, since: *since, changes: *changes, zone: &self.voice().zone };
+                tracing::warn!(%pair, changes, "{}", self.text(&said));
+            }
+            News::Settled { up } => tracing::info!(%pair, up, "{}", self.text(&Line::Settled { pair, up: *up })),
+            // Each has a line of its own, written where it is decided.
+            News::Aftercare { .. }
+            | News::Storm { .. }
+            | News::StormOver { .. }
+            | News::CutOff(_)
+            | News::Reconnected { .. }
+            | News::Drill(_) => {}
         }
     }
 

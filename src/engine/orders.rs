@@ -11,7 +11,7 @@ use crate::domain::remedy::{RunId, Verdict};
 use crate::remedy::Call;
 
 use super::handle::{CheckCounters, Doing, HealReport, Order, PairState, PairStatus, ProbeReport, Status, Unmet};
-use super::lanes::Member;
+use super::lanes::{Member, Why};
 use super::ledger::Batch;
 use super::{Engine, Pair, Report, round};
 
@@ -30,6 +30,15 @@ impl Engine {
             }
             Order::Reload(plans, reply) => {
                 let _ = reply.send(self.reload(*plans));
+            }
+            Order::Stop { scope, by, lasts, reply } => {
+                let _ = reply.send(self.stop_healing(scope, by, lasts));
+            }
+            Order::Resume { scope, by, reply } => {
+                let _ = reply.send(self.resume_healing(&scope, &by));
+            }
+            Order::Answer { id, yes, by, reply } => {
+                let _ = reply.send(self.answer_approval(&id, yes, by));
             }
         }
     }
@@ -71,7 +80,7 @@ impl Engine {
                     // No check of its own runs beside it: what it saw of a service that is being restarted would be acted on.
                     (known.doing, known.run) = (Doing::Healing, Some(call.run));
                 }
-                self.request(batch, Member { call, rung: wanted, reply: Some(reply) });
+                self.request(batch, Member { call, rung: wanted, why: Why::Person, reply: Some(reply) });
             }
             Err(refusal) => {
                 self.narrator.refused(pair, &refusal);
@@ -94,8 +103,11 @@ impl Engine {
             .iter()
             .filter_map(|name| {
                 let spent = self.guard.spent(name, at);
+                let flapping = self.guard.flapping(name, at).is_some();
                 let next = self.timetable.due(name);
-                self.pairs.get(name).map(|pair| pair_status(name, pair, next, spent))
+                let pair = self.pairs.get(name)?;
+                let maintenance_until = self.guard.maintenance(name, at);
+                Some(PairStatus { flapping, maintenance_until, ..pair_status(name, pair, next, spent) })
             })
             .collect();
         let lateness = &self.counters.lateness;
@@ -105,6 +117,8 @@ impl Engine {
             started_at: self.counters.started_at,
             at,
             storm: self.guard.storm(at, self.pairs.len()),
+            stops: self.guard.stops(at).cloned().collect(),
+            cut_off: self.cut_off.iter().map(|(key, told)| (key.to_string(), told.since)).collect(),
             checks: CheckCounters {
                 made: self.counters.checks,
                 commands: self.counters.commands,
@@ -125,7 +139,7 @@ fn pair_status(name: &PairName, pair: &Pair, next: Option<Instant>, budget_spent
     };
     let (state, since) = match pair.judge.state() {
         State::Fresh => (PairState::Fresh, None),
-        State::Up { since } => (PairState::Up, Some(*since)),
+        State::Up { since, .. } => (PairState::Up, Some(*since)),
         State::Down(outage) => (PairState::Down, Some(outage.since)),
     };
     let outage = pair.judge.outage();
@@ -145,5 +159,9 @@ fn pair_status(name: &PairName, pair: &Pair, next: Option<Instant>, budget_spent
         checked_at: pair.last.as_ref().map(|last| last.at),
         next_check_s: next.map(|at| at.saturating_duration_since(Instant::now()).as_secs_f64()),
         budget_spent,
+        quiet: outage.and(pair.judge.quiet()),
+        flapping: false,
+        maintenance_until: None,
+        approval: outage.and_then(|outage| outage.asked.clone()),
     }
 }

@@ -3,13 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use crate::domain::backoff::Backoff;
-use crate::domain::name::{PairName, SiteName};
+use crate::domain::evidence::Afar;
+use crate::domain::judge::Aftercare;
+use crate::domain::ladder::Terms;
+use crate::domain::name::{PairName, ServerName, SiteName};
 use crate::domain::reading::Reading;
 use crate::domain::{guard, judge};
 use crate::probe::Target;
 use crate::probe::wire::Kit;
 use crate::remedy::Remedy;
+
+use super::witness::Witnesses;
 
 /// One pair, ready to be watched.
 #[derive(Clone)]
@@ -26,13 +33,44 @@ pub struct Plan {
     pub backoff: Backoff,
     /// What is done when it is down: the k-th failing check runs rung min(k, last).
     pub ladder: Arc<[Rung]>,
+    /// What is run once it is up again.
+    pub recovery: Option<Arc<Rung>>,
+    /// Who has to answer before it is believed to be down.
+    pub witnesses: Option<Arc<Witnesses>>,
+    /// Servers it depends on.
+    pub parents: Arc<[Parent]>,
+    /// Pairs that depend on its server.
+    pub holds: Arc<[PairName]>,
+    /// The look from the site's own host.
+    pub afar: Option<Arc<dyn LookAfar>>,
+}
+
+/// A server that others depend on.
+#[derive(Clone)]
+pub struct Parent {
+    /// Its name.
+    pub server: ServerName,
+    /// What is looked at.
+    pub target: Arc<Target>,
+    /// One attempt.
+    pub timeout: Duration,
+}
+
+/// A look at a pair's target from its site's own host.
+pub trait LookAfar: Send + Sync {
+    /// Looks once, within its own limit.
+    fn look(&self) -> BoxFuture<'_, Afar>;
 }
 
 impl Plan {
     /// What the judge goes by.
     pub fn rules(&self) -> judge::Rules {
         let rungs = u32::try_from(self.ladder.len()).unwrap_or(u32::MAX);
-        judge::Rules { backoff: self.backoff, attempts: self.check.attempts, rungs }
+        let recovery = self.recovery.as_ref().map_or(Aftercare::Nothing, |rung| {
+            if rung.remedy.repeatable() { Aftercare::UntilDone } else { Aftercare::Once }
+        });
+        let CheckRules { attempts, successes, hold, .. } = self.check;
+        judge::Rules { backoff: self.backoff, attempts, rungs, successes, hold, recovery }
     }
 
     /// Its URL as people may see it.
@@ -61,6 +99,10 @@ pub struct CheckRules {
     pub retry_delay: Duration,
     /// `CHECK_TIMEOUT`: one attempt.
     pub timeout: Duration,
+    /// `RECOVERY_SUCCESSES`: successes in a row that end an incident.
+    pub successes: u32,
+    /// `RECOVERY_HOLD`: how long they have to last.
+    pub hold: Duration,
 }
 
 /// One rung of a pair's ladder.
@@ -78,6 +120,10 @@ pub struct Rung {
     pub limit: Duration,
     /// How its success is proved.
     pub verify: VerifyRules,
+    /// Whether and when it runs by itself.
+    pub terms: Terms,
+    /// A success is not repeated within the incident.
+    pub once: bool,
 }
 
 /// `VERIFY_WINDOW` and `VERIFY_INTERVAL`.
@@ -97,4 +143,6 @@ pub struct Plans {
     pub guard: guard::Rules,
     /// Attempts under way at once, over all pairs.
     pub attempts_at_once: usize,
+    /// `REMEDIES_AT_ONCE`: remedies under way at once, over all hosts.
+    pub remedies_at_once: usize,
 }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+use crate::domain::guard::Memory;
 use crate::domain::judge::Judge;
 use crate::domain::name::PairName;
 use crate::domain::outage::State;
+use crate::domain::record::Records;
 use crate::domain::step::Seen;
 
 use crate::domain::remedy::Verdict;
@@ -28,6 +30,12 @@ pub struct Saved {
     pub runs: Vec<(PairName, Timestamp)>,
     /// Commands that were ordered and whose end nobody saw.
     pub unfinished: Vec<Order>,
+    /// Changes of state that may still count as flapping, oldest first: the pair and the moment.
+    pub changes: Vec<(PairName, Timestamp)>,
+    /// What else the guard remembered.
+    pub memory: Memory,
+    /// What commands have achieved.
+    pub records: Records,
 }
 
 impl Engine {
@@ -38,13 +46,17 @@ impl Engine {
             // The clock may have been set back while we were off; what lies ahead would count for too long.
             self.guard.started(pair, (*at).min(now));
         }
+        for (pair, at) in &saved.changes {
+            self.guard.changed(pair, (*at).min(now));
+        }
+        self.records = saved.records;
         let of = plans.pairs.len();
         for plan in plans.pairs {
             let state = saved.states.remove(&plan.pair);
             self.enter_one(plan, state, of);
         }
-        self.guard.resumed(of);
-        self.weather();
+        self.guard.resumed(saved.memory, now, of);
+        self.weather_resumed();
         for (pair, state) in saved.states {
             // It was taken out of the configuration while we were off.
             let mut batch = Batch::new(pair, now);
@@ -57,11 +69,21 @@ impl Engine {
         for order in saved.unfinished {
             self.interrupted(&order);
         }
+        self.watched();
+    }
+
+    /// Writes down who is watched from now on.
+    fn watched(&self) {
+        let mut batch = Batch::of_agent(self.clock.now());
+        batch.watched(self.pairs.keys().cloned().collect());
+        self.ledger.record(batch);
     }
 
     /// Gives a command whose end nobody saw its verdict and its record; what follows for its pair is the judge's.
     fn interrupted(&self, order: &Order) {
-        let known = self.pairs.get(&order.pair).and_then(|known| known.plan.rung(order.rung));
+        let plan = self.pairs.get(&order.pair).map(|known| &known.plan);
+        let known =
+            plan.and_then(|plan| if order.rung == 0 { plan.recovery.as_deref() } else { plan.rung(order.rung) });
         let host = known.map_or(order.site.as_str(), |rung| rung.remedy.host());
         self.ledger.audit(self.ledger.interrupted_record(order, host, self.clock.now()));
         let mut batch = Batch::new(order.pair.clone(), self.clock.now());
@@ -78,11 +100,12 @@ impl Engine {
             self.narrator.still_down(&pair, outage);
         }
         self.timetable.enter(&pair, plan.backoff.interval(), of);
-        self.pairs.insert(pair.clone(), Pair::new(plan, judge));
+        let flapping = self.guard.flapping(&pair, self.clock.now()).is_some();
+        self.pairs.insert(pair.clone(), Pair { flapping, ..Pair::new(plan, judge) });
         if resumed {
             let mut batch = Batch::new(pair.clone(), self.clock.now());
-            self.follow(&pair, Seen::Resumed, &mut batch);
-            self.ledger.record(batch);
+            let permitted = self.follow(&pair, Seen::Resumed, &mut batch);
+            self.write(batch, permitted);
         }
     }
 
@@ -90,12 +113,13 @@ impl Engine {
     pub(super) fn reload(&mut self, plans: Plans) -> Reloaded {
         self.guard.set_rules(plans.guard);
         self.gate = Arc::new(Semaphore::new(plans.attempts_at_once));
+        self.places = Arc::new(Semaphore::new(plans.remedies_at_once));
         let wanted: HashMap<PairName, Arc<Plan>> =
             plans.pairs.into_iter().map(|plan| (plan.pair.clone(), plan)).collect();
         let gone: Vec<PairName> = self.pairs.keys().filter(|pair| !wanted.contains_key(*pair)).cloned().collect();
         for pair in &gone {
             self.timetable.leave(pair);
-            // Its runs still count, should it come back within their window.
+            // Its runs and changes still count, should it come back within their window.
             self.guard.rose(pair);
             if let Some(left) = self.pairs.remove(pair) {
                 let mut batch = Batch::new(pair.clone(), self.clock.now());
@@ -129,6 +153,7 @@ impl Engine {
             }
         }
         self.weather();
+        self.watched();
         reloaded
     }
 }

@@ -22,6 +22,7 @@ use crate::remedy::{Call, Done};
 
 use super::narrate::Narrator;
 use super::plan::{Plan, Rung, VerifyRules};
+use super::witness::Answer;
 
 /// What a check came to.
 #[derive(Debug, Clone)]
@@ -34,15 +35,21 @@ pub struct Check {
     pub blind: bool,
     /// From the due moment to the start of the first attempt.
     pub late: Duration,
+    /// What the witnesses said last, when they were asked.
+    pub witnessed: Option<Answer>,
 }
 
 /// Makes up to N attempts; the first success ends it. Warms the remedy after the first failed one.
+///
+/// The witnesses are asked after each attempt that failed, so that the last one lies between two answers: what failed while
+/// we were cut off is never held against the target, however short that was.
 pub async fn check(plan: Arc<Plan>, due: Instant, gate: Arc<Semaphore>, narrator: Arc<Narrator>) -> Check {
     let mut blind = false;
     let mut late = Duration::ZERO;
     let mut made = 0;
+    let mut witnessed = None;
     loop {
-        let reading = {
+        let mut reading = {
             let _place = gate.acquire().await;
             if made == 0 {
                 late = due.elapsed();
@@ -62,8 +69,16 @@ pub async fn check(plan: Arc<Plan>, due: Instant, gate: Arc<Semaphore>, narrator
                 plan.ladder.iter().for_each(|rung| rung.remedy.warm());
             }
         }
+        if let Some(witnesses) = plan.witnesses.as_ref().filter(|witnesses| failed || witnesses.is_missed()) {
+            let answer = witnesses.ask().await;
+            witnessed = Some(answer);
+            if failed && !answer.is_enough() {
+                reading = Reading::fault(answer.fault(), reading.phases, reading.took);
+                return Check { reading, made, blind: true, late, witnessed };
+            }
+        }
         if !failed || made >= plan.check.attempts {
-            return Check { reading, made, blind: blind && failed, late };
+            return Check { reading, made, blind: blind && failed, late, witnessed };
         }
         tokio::time::sleep(plan.check.retry_delay).await;
     }
@@ -122,6 +137,8 @@ pub struct LastLook {
     pub gate: Arc<Semaphore>,
     /// Who wants the run, where they may be up again; empty for a person's order.
     pub looks: Vec<(RunId, Arc<Plan>)>,
+    /// As many remedies as may be under way at once.
+    pub places: Arc<Semaphore>,
 }
 
 impl LastLook {
@@ -129,9 +146,18 @@ impl LastLook {
     async fn objection(self, since: Instant) -> Option<Healed> {
         let wanted = self.looks.len();
         if !self.halt.is_cancelled() && wanted > 0 && since.elapsed() > LONG {
+            let mut witnesses: Vec<_> = self.looks.iter().filter_map(|(_, plan)| plan.witnesses.clone()).collect();
+            witnesses.dedup_by(|one, other| Arc::ptr_eq(one, other));
             let up = look(self.looks, self.gate).await;
             if up.len() == wanted {
                 return Some(Healed::Up(up));
+            }
+            for witnesses in witnesses {
+                let answer = witnesses.ask().await;
+                if !answer.is_enough() {
+                    let Answer { answered, quorum: needed, .. } = answer;
+                    return Some(Healed::Refused(Refusal::CutOff { answered, needed }));
+                }
             }
         }
         self.halt.is_cancelled().then_some(Healed::Refused(Refusal::Stopping))
@@ -153,8 +179,10 @@ pub async fn heal(
     if last_look.halt.is_cancelled() {
         return Healed::Refused(Refusal::Stopping);
     }
-    narrator.command_starts(call, &rung.command);
     let since = Instant::now();
+    let places = last_look.places.clone();
+    let _place = places.acquire().await;
+    narrator.command_starts(call, &rung.command);
     let mut objection = None;
     let ready = async {
         objection = last_look.objection(since).await;

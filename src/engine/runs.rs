@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::name::PairName;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{RunId, Verdict};
 use crate::domain::step::Seen;
 use crate::remedy::{Call, Done};
 
 use super::handle::HealReport;
-use super::lanes::{Member, Turn};
+use super::lanes::{Member, Turn, Why};
 use super::ledger::Batch;
 use super::plan::{Plan, Rung};
+use super::turn::{awaits, objection};
 use super::{ByHand, Doing, Engine, Pair, Report, round};
 
 /// How long the intent may take to reach the disk; after that nothing is run.
@@ -43,10 +43,10 @@ impl Engine {
         let members = self.lanes.running(&host).unwrap_or_default();
         let Some(Member { call, rung, .. }) = members.first() else { return };
         // A person's order is carried out whatever the pair looks like.
-        let looks =
-            if members.iter().any(|member| member.reply.is_some()) { Vec::new() } else { self.plans_of(members) };
+        let looks = if members.iter().all(Member::heals) { self.plans_of(members) } else { Vec::new() };
         let (call, rung, narrator) = (call.clone(), rung.clone(), self.narrator.clone());
-        let last_look = round::LastLook { halt: self.halt.clone(), gate: self.gate.clone(), looks };
+        let last_look =
+            round::LastLook { halt: self.halt.clone(), gate: self.gate.clone(), looks, places: self.places.clone() };
         self.rounds.spawn(async move {
             match round::heal(intent, &rung, &call, &narrator, last_look).await {
                 round::Healed::Ran(done) => Report::Ran { host, done: Ok(done), ended: Instant::now() },
@@ -56,29 +56,24 @@ impl Engine {
         });
     }
 
-    /// The runs of those that no person ordered, with what is looked at.
+    /// The runs that heal an incident, with what is looked at.
     fn plans_of(&self, members: &[Member]) -> Vec<(RunId, Arc<Plan>)> {
-        let ordered = members.iter().filter(|member| member.reply.is_none());
-        ordered
+        let healing = members.iter().filter(|member| member.heals());
+        healing
             .filter_map(|member| self.pairs.get(&member.call.pair).map(|known| (member.call.run, known.plan.clone())))
             .collect()
     }
 
     /// Gives a host to the command that waited for it. Who waited may need it no more, so each pair is looked at first.
-    fn next_turn(&mut self, host: &str) {
-        while self.lanes.running(host).is_some() {
-            let pairs = &self.pairs;
-            for member in self.lanes.part(host, |member| member.reply.is_none() && !awaits(pairs, &member.call)) {
-                self.unmet(member, &Refusal::Retired);
-            }
-            // A reload may have given the pair another command, or another host.
-            let pairs = &self.pairs;
-            for member in self.lanes.part(host, |member| !is_planned(pairs, member)) {
-                self.unmet(member, &Refusal::Changed);
-            }
-            if let Err(refusal) = self.guard.still(self.clock.now(), self.pairs.len()) {
-                let by_hand = self.guard.by_hand().is_ok();
-                for member in self.lanes.part(host, |member| member.reply.is_none() || !by_hand) {
+    pub(super) fn next_turn(&mut self, host: &str) {
+        while let Some(members) = self.lanes.running(host) {
+            let (guard, pairs, now) = (&mut self.guard, &self.pairs, self.clock.now());
+            let mut refused: HashMap<RunId, Refusal> = members
+                .iter()
+                .filter_map(|member| Some((member.call.run, objection(guard, pairs, member, now)?)))
+                .collect();
+            for member in self.lanes.part(host, |member| refused.contains_key(&member.call.run)) {
+                if let Some(refusal) = refused.remove(&member.call.run) {
                     self.unmet(member, &refusal);
                 }
             }
@@ -144,11 +139,15 @@ impl Engine {
     }
 
     fn ran_for(&mut self, member: Member, done: &Done, ended: Instant) {
-        let Member { call, rung, reply } = member;
+        if member.why == Why::Recovery {
+            return self.recovery_ran(&member, done);
+        }
+        let heals = member.heals();
+        let Member { call, rung, reply, .. } = member;
         let mut batch = Batch::new(call.pair.clone(), self.clock.now());
         batch.ran(&call, done);
         let still_down = done.run.verdict_unless_up();
-        if reply.is_none() && self.is_judged_by(&call) {
+        if heals && self.is_judged_by(&call) {
             self.follow(&call.pair, Seen::Ran(done.run.clone()), &mut batch);
         } else {
             // By hand, or the incident ended or the pair was taken out while it ran. Where nothing was down, a command that
@@ -156,6 +155,10 @@ impl Engine {
             if call.incident.is_some() || still_down != Verdict::RanButDown {
                 batch.judged(call.run, still_down.clone());
             }
+        }
+        // After the alert, which quotes what was before.
+        if call.incident.is_some() {
+            self.records.ran(&call.pair, &rung.command, &done.run);
         }
         self.ledger.record(batch);
         let by_hand = reply.map(|reply| ByHand {
@@ -212,11 +215,16 @@ impl Engine {
         self.narrator.verified(pair, up_after, rung.verify.window);
         let mut batch = Batch::new(pair.clone(), self.clock.now());
         // That an order by hand did not help says nothing about a run of the incident's own.
+        let mut permitted = None;
         if by_hand.is_none() || up_after.is_some() {
             let command = rung.command.to_string();
-            self.follow(pair, Seen::Verified { run: call.run, up_after, command }, &mut batch);
+            let is_down = self.pairs.get(pair).is_some_and(|known| known.judge.outage().is_some());
+            if let Some(after) = up_after.filter(|_| is_down) {
+                self.records.healed(pair, &rung.command, after);
+            }
+            permitted = self.follow(pair, Seen::Verified { run: call.run, up_after, command }, &mut batch);
         }
-        self.ledger.record(batch);
+        self.write(batch, permitted);
         self.release(call);
         answer(by_hand, up_after);
         if next {
@@ -226,23 +234,28 @@ impl Engine {
 
     /// Ends a run that was never sent.
     pub(super) fn unmet(&mut self, member: Member, refusal: &Refusal) {
-        let Member { call, rung, reply } = member;
-        let pair = call.pair.clone();
-        let command = (*rung.command).to_owned();
+        let mut permitted = None;
+        let pair = member.call.pair.clone();
         self.guard.unsent(&pair);
         self.narrator.refused(&pair, refusal);
         let mut batch = Batch::new(pair.clone(), self.clock.now());
+        if member.why == Why::Recovery {
+            self.recovery_unmet(&member, refusal, &mut batch);
+        }
+        let heals = member.heals();
+        let Member { call, rung, reply, .. } = member;
+        let command = (*rung.command).to_owned();
         batch.judged(call.run, Verdict::Skipped(refusal.clone()));
         self.ledger.audit(self.ledger.refusal_record(&call, &rung, refusal, self.clock.now()));
-        if reply.is_none() && self.is_judged_by(&call) {
+        if heals && self.is_judged_by(&call) {
             let seen = if *refusal == Refusal::UpAgain {
                 Seen::Up
             } else {
                 Seen::Refused { command: command.clone(), refusal: refusal.clone() }
             };
-            self.follow(&pair, seen, &mut batch);
+            permitted = self.follow(&pair, seen, &mut batch);
         }
-        self.ledger.record(batch);
+        self.write(batch, permitted);
         self.release(&call);
         let verdict = Verdict::Skipped(refusal.clone());
         let report = HealReport { pair, command, run: None, verdict, up_after: None };
@@ -258,20 +271,6 @@ impl Engine {
             self.timetable.at_once(&call.pair);
         }
     }
-}
-
-/// True while the pair waits for this run or is verified after it.
-fn awaits(pairs: &HashMap<PairName, Pair>, call: &Call) -> bool {
-    pairs.get(&call.pair).is_some_and(|known| known.run == Some(call.run))
-}
-
-/// True while the pair's ladder still holds what this one waits for.
-fn is_planned(pairs: &HashMap<PairName, Pair>, member: &Member) -> bool {
-    let known = pairs.get(&member.call.pair);
-    known.and_then(|known| known.plan.rung(member.call.rung)).is_some_and(|rung| {
-        let (now, then) = (&rung.remedy, &member.rung.remedy);
-        now.text() == then.text() && now.lane() == then.lane() && rung.login == member.rung.login
-    })
 }
 
 /// Answers a person's order.

@@ -22,6 +22,12 @@ pub const USER_AGENT: &str = concat!("monitor/", env!("CARGO_PKG_VERSION"));
 #[error("the HTTP client could not be built")]
 pub struct ClientError(#[source] reqwest::Error);
 
+impl From<reqwest::Error> for ClientError {
+    fn from(error: reqwest::Error) -> Self {
+        Self(error.without_url())
+    }
+}
+
 /// Makes ring the crypto of every TLS user in this process; later calls change nothing.
 ///
 /// Libraries that build their own TLS configuration (reqwest, sqlx) panic without it, so it is the first line of `main`.
@@ -48,7 +54,7 @@ pub fn builder(roots: &Roots, timeout: Duration) -> reqwest::ClientBuilder {
 ///
 /// Its errors carry the URL: pass them through `without_url()` before anybody reads them.
 pub fn client(roots: &Roots, timeout: Duration) -> Result<reqwest::Client, ClientError> {
-    builder(roots, timeout).build().map_err(|error| ClientError(error.without_url()))
+    Ok(builder(roots, timeout).build()?)
 }
 
 #[cfg(test)]

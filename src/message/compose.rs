@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::alarm::{alarm, held};
 use super::catalogue::{Catalogue, count, fields, own, shown};
 use super::deed::{cause, deed, details, mark, with_command};
 use super::language::Language;
@@ -12,6 +13,7 @@ use super::rich::{Rich, Row, Span};
 use super::span::{moment, number, seconds, span};
 use crate::domain::notice::{Deed, Failed, Healer, News, Notice, Recovered};
 use crate::domain::reading::{Fault, Phases};
+use crate::domain::record::Record;
 
 /// A message that comes later than this after its event says when the event was.
 const LATE: Duration = Duration::from_mins(2);
@@ -28,12 +30,19 @@ pub struct Facts {
 /// Words `notice` in `language`. Every field is cleaned and capped, so that the text is at most [`Rich::MAX_UNITS`] long.
 pub fn compose(notice: &Notice, language: Language, facts: &Facts) -> Rich {
     let words = Catalogue::of(language);
-    let pair = notice.pair.to_string();
+    let pair = notice.pair.as_ref().map(ToString::to_string);
+    let name = pair.as_deref().unwrap_or_default();
     let (state, mut rows) = match &notice.news {
         News::Failed(failed) => failure(failed, words, facts),
-        News::Recovered(recovered) => recovery(recovered, &pair, words),
+        News::Recovered(recovered) => recovery(recovered, name, words),
+        other => alarm(other, name, words, facts)
+            .map(|(state, message)| (state, vec![labelled(words.word("label-message"), message)]))
+            .unwrap_or_default(),
     };
-    let status = words.text("label-status", &fields([("pair", own(pair))]));
+    let status = match pair {
+        Some(pair) => words.text("label-status", &fields([("pair", own(pair))])),
+        None => words.word("label-agent"),
+    };
     let minimal = format!("{status} {state}");
     rows.insert(0, labelled(status, vec![Span::Text(state)]));
     if let Some(late) = late(notice.at, words, facts) {
@@ -75,8 +84,12 @@ fn failure(failed: &Failed, words: &Catalogue, facts: &Facts) -> (String, Vec<Ro
         rows.push(text(words.text("settings", &fields)));
     }
     rows.push(next(failed.next, words));
-    rows.push(text(why(&failed.fault, words)));
-    rows.extend(timings(&failed.phases, words).map(text));
+    // Two lines of ours at most: when there is more to say, the timings join the cause.
+    let (why, timings) = (why(&failed.fault, words), timings(&failed.phases, words));
+    match (remark(failed, words), timings) {
+        (Some(remark), Some(timings)) => rows.extend([text(format!("{why}. {timings}")), text(remark)]),
+        (remark, timings) => rows.extend([Some(why), timings, remark].into_iter().flatten().map(text)),
+    }
     let details = details(&failed.deed);
     if !details.is_empty() {
         rows.push(Row::Quote(details));
@@ -103,6 +116,27 @@ fn recovery(recovered: &Recovered, pair: &str, words: &Catalogue) -> (String, Ve
         text(words.text("down-for", &fields([("span", own(span(recovered.down_for, words)))]))),
     ];
     (state, rows)
+}
+
+/// Says the one thing besides the cause that is worth a line: that healing does not help, who is held, or what the command
+/// has achieved so far.
+fn remark(failed: &Failed, words: &Catalogue) -> Option<String> {
+    if failed.gave_up {
+        return Some(words.word("gave-up"));
+    }
+    held(&failed.holds, words).or_else(|| failed.record.map(|record| achieved(&record, words)))
+}
+
+fn achieved(record: &Record, words: &Catalogue) -> String {
+    let counts = [("healed", count(record.healed)), ("runs", count(record.runs))];
+    match record.median {
+        Some(median) => {
+            let mut fields = fields(counts);
+            fields.set("median", own(span(median, words)));
+            words.text("record", &fields)
+        }
+        None => words.text("record-never", &fields(counts)),
+    }
 }
 
 /// Says when a late message's event was; `None` when it comes in time.

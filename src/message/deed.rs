@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::catalogue::{Catalogue, count, fields, own, shown};
-use super::field::{COMMAND_MARK, last_lines, one_line};
+use super::field::{COMMAND_MARK, MAX_NAME, last_lines, one_line};
 use super::rich::Span;
 use super::span::{moment, span};
 use crate::domain::notice::Deed;
@@ -78,8 +78,28 @@ pub fn refusal(refusal: &Refusal, words: &Catalogue, zone: &TimeZone) -> String 
             ("window", own(span(std::time::Duration::from_secs(*window_s), words))),
             ("until", own(moment(*until, zone))),
         ]),
+        Refusal::Cooldown { until } | Refusal::Maintenance { until } | Refusal::TooEarly { until } => {
+            fields([("until", own(moment(*until, zone)))])
+        }
+        Refusal::Flapping { changes, window_s } => fields([
+            ("changes", count(*changes)),
+            ("window", own(span(std::time::Duration::from_secs(*window_s), words))),
+        ]),
+        Refusal::Stopped { by, since, until } => {
+            let until = until.map(|until| words.text("until", &fields([("until", own(moment(until, zone)))])));
+            let until = until.unwrap_or_else(|| words.word("until-resumed"));
+            fields([("by", shown(by, MAX_NAME)), ("since", own(moment(*since, zone))), ("until", own(until))])
+        }
+        Refusal::ParentDown { parent } => fields([("parent", own(parent.as_str()))]),
+        Refusal::CutOff { answered, needed } => fields([("answered", count(*answered)), ("needed", count(*needed))]),
+        Refusal::NotCrossChecked { why } => fields([("why", shown(why, MAX_ERROR))]),
+        Refusal::AwaitingApproval { id } => fields([("id", shown(id, MAX_NAME))]),
+        Refusal::Denied { by } => fields([("by", shown(by, MAX_NAME))]),
         Refusal::Storm { down, of } => fields([("down", count(*down)), ("of", count(*of))]),
-        Refusal::NameNotFound
+        Refusal::OnlyOurRoute
+        | Refusal::DryRung
+        | Refusal::DownAgain
+        | Refusal::NameNotFound
         | Refusal::DryRun
         | Refusal::NotRecorded
         | Refusal::Stopping

@@ -2,6 +2,8 @@
 
 /// Stands in a catalogue's text where the command goes; [`one_line`] and [`logged`] never let it through.
 pub const COMMAND_MARK: char = '\u{E000}';
+/// Characters kept of a key, or of who did something.
+pub const MAX_NAME: usize = 80;
 
 /// True for what could change how the rest of a line looks: control characters, marks that turn the direction of
 /// writing (<https://www.unicode.org/reports/tr9/>), line separators, and our own mark.

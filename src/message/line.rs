@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::domain::name::{PairName, SiteName};
+use crate::domain::notice::CutOff;
 use crate::domain::reading::Fault;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::RunStatus;
+use crate::domain::stop::Stop;
 
 /// One line of the log.
 #[derive(Debug, Clone)]
@@ -56,9 +58,9 @@ pub enum Line<'a> {
     /// A command was running when the agent was stopped or died.
     Interrupted { pair: &'a PairName, command: &'a str },
     /// A channel did not take a notice; it is tried again.
-    NoticeUndelivered { channel: &'a str, pair: &'a PairName, why: &'a str, next: Duration },
+    NoticeUndelivered { channel: &'a str, pair: Option<&'a PairName>, why: &'a str, next: Duration },
     /// A channel refused even the least text of a notice; it is given up.
-    NoticeDropped { channel: &'a str, pair: &'a PairName, why: &'a str },
+    NoticeDropped { channel: &'a str, pair: Option<&'a PairName>, why: &'a str },
     /// A channel takes nothing until a person changes something; its notices wait.
     ChannelBroken { channel: &'a str, why: &'a str, next: Duration },
     /// A channel that was broken took a notice.
@@ -85,6 +87,22 @@ pub enum Line<'a> {
     Storm { down: usize, of: usize },
     /// A storm ended.
     StormOver,
+    /// Too few witnesses answer.
+    CutOff { cut: &'a CutOff },
+    /// Enough witnesses answer again.
+    Reconnected { key: &'a str },
+    /// A pair goes up and down too often.
+    Flapping { pair: &'a PairName, since: Timestamp, changes: u32, zone: &'a TimeZone },
+    /// A pair flaps no more.
+    Settled { pair: &'a PairName, up: bool },
+    /// The last rung has run and the pair is still down.
+    GaveUp { pair: &'a PairName },
+    /// A person stopped healing for some or all.
+    HealingStopped { stop: &'a Stop, zone: &'a TimeZone },
+    /// A person let healing go on.
+    HealingResumed { scope: &'a str, by: &'a str },
+    /// A person answered a rung that waited for them.
+    ApprovalAnswered { pair: &'a PairName, command: &'a str, yes: bool, by: &'a str },
     /// The store does not take what happened.
     StoreTrouble { why: &'a str },
     /// The store works again.
@@ -108,17 +126,20 @@ pub enum SaferDefault {
     CommandTimeout,
     /// Time of one attempt.
     CheckTimeout,
+    /// Changes of one pair in a time.
+    FlapLimit,
 }
 
 impl SaferDefault {
     /// Every one, in the order they are printed at start.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RemedyBudget,
         Self::StormLimit,
         Self::SshHostKeys,
         Self::VerifyWindow,
         Self::CommandTimeout,
         Self::CheckTimeout,
+        Self::FlapLimit,
     ];
 
     /// Gives the key that changes it.
@@ -130,6 +151,7 @@ impl SaferDefault {
             Self::VerifyWindow => "VERIFY_WINDOW",
             Self::CommandTimeout => "COMMAND_TIMEOUT",
             Self::CheckTimeout => "CHECK_TIMEOUT",
+            Self::FlapLimit => "FLAP_LIMIT",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fluent_bundle::{FluentArgs, FluentValue};
 
+use super::alarm::cut_off;
 use super::catalogue::{Catalogue, count, fields, own, written};
 use super::deed::{cause, refusal};
 use super::language::Language;
@@ -11,6 +12,7 @@ use super::line::{Line, SaferDefault};
 use super::span::{moment, number, seconds, span};
 use crate::domain::name::PairName;
 use crate::domain::reading::Fault;
+use crate::domain::stop::Scope;
 
 /// Characters kept of a URL.
 const MAX_URL: usize = 300;
@@ -109,10 +111,16 @@ fn worded(line: &Line<'_>, words: &Catalogue) -> (&'static str, FluentArgs<'stat
         }
         Line::NoticeUndelivered { channel, pair, why, next } => (
             "log-notice-undelivered",
-            fields([("channel", word(channel)), ("pair", name(pair)), ("why", reason(why)), ("next", secs(*next))]),
+            fields([
+                ("channel", word(channel)),
+                ("pair", about(*pair, words)),
+                ("why", reason(why)),
+                ("next", secs(*next)),
+            ]),
         ),
         Line::NoticeDropped { channel, pair, why } => {
-            ("log-notice-dropped", fields([("channel", word(channel)), ("pair", name(pair)), ("why", reason(why))]))
+            let pair = about(*pair, words);
+            ("log-notice-dropped", fields([("channel", word(channel)), ("pair", pair), ("why", reason(why))]))
         }
         Line::ChannelBroken { channel, why, next } => {
             ("log-channel-broken", fields([("channel", word(channel)), ("why", reason(why)), ("next", secs(*next))]))
@@ -135,6 +143,31 @@ fn worded(line: &Line<'_>, words: &Catalogue) -> (&'static str, FluentArgs<'stat
         }
         Line::Storm { down, of } => ("log-storm", fields([("down", count(*down)), ("of", count(*of))])),
         Line::StormOver => ("log-storm-over", fields([])),
+        Line::CutOff { cut } => ("log-cut-off", cut_off(cut)),
+        Line::Reconnected { key } => ("log-reconnected", fields([("key", word(key))])),
+        Line::Flapping { pair, since, changes, zone } => (
+            "log-flapping",
+            fields([("pair", name(pair)), ("since", own(moment(*since, zone))), ("changes", count(*changes))]),
+        ),
+        Line::Settled { pair, up: true } => ("log-settled-up", fields([("pair", name(pair))])),
+        Line::Settled { pair, up: false } => ("log-settled-down", fields([("pair", name(pair))])),
+        Line::GaveUp { pair } => ("log-gave-up", fields([("pair", name(pair))])),
+        Line::HealingStopped { stop, zone } => {
+            let scope = match &stop.scope {
+                Scope::All => words.word("scope-all"),
+                Scope::Site(_) | Scope::Pair(_) => stop.scope.to_string(),
+            };
+            let until = stop.until.map(|until| words.text("until", &fields([("until", own(moment(until, zone)))])));
+            let until = until.unwrap_or_else(|| words.word("until-resumed"));
+            ("log-healing-stopped", fields([("scope", own(scope)), ("by", word(&stop.by)), ("until", own(until))]))
+        }
+        Line::HealingResumed { scope, by } => {
+            ("log-healing-resumed", fields([("scope", word(scope)), ("by", word(by))]))
+        }
+        Line::ApprovalAnswered { pair, command, yes, by } => (
+            if *yes { "log-approved" } else { "log-denied" },
+            fields([("pair", name(pair)), ("command", written(command, MAX_COMMAND)), ("by", word(by))]),
+        ),
         Line::StoreTrouble { why } => ("log-store-trouble", fields([("why", reason(why))])),
         Line::StoreBack => ("log-store-back", fields([])),
         Line::EnvReadable { path } => ("log-env-readable", fields([("path", word(path))])),
@@ -149,6 +182,7 @@ fn safer(what: SaferDefault) -> &'static str {
         SaferDefault::VerifyWindow => "log-safer-verify",
         SaferDefault::CommandTimeout => "log-safer-command-timeout",
         SaferDefault::CheckTimeout => "log-safer-check-timeout",
+        SaferDefault::FlapLimit => "log-safer-flap",
     }
 }
 
@@ -175,6 +209,11 @@ fn list(pairs: &[PairName], words: &Catalogue) -> String {
 
 fn name(pair: &PairName) -> FluentValue<'static> {
     own(pair.to_string())
+}
+
+/// A pair, or the agent itself.
+fn about(pair: Option<&PairName>, words: &Catalogue) -> FluentValue<'static> {
+    pair.map_or_else(|| own(words.word("about-agent")), name)
 }
 
 fn secs(duration: Duration) -> FluentValue<'static> {

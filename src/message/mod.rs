@@ -3,6 +3,7 @@
 //! Here are the words people read, in every [`Language`]. When a message is sent and over which channel is decided in
 //! `engine` and `notify`; nothing here knows a clock, a socket or a limit of any messenger but the length of a text.
 
+mod alarm;
 mod catalogue;
 mod compose;
 mod deed;

@@ -4,6 +4,8 @@
 //! When to look, how often and what follows from it live in `engine` and `domain`.
 
 mod http;
+mod icmp;
+mod tcp;
 pub mod wire;
 
 use std::fmt;
@@ -16,7 +18,7 @@ use crate::domain::reading::{Fault, Reading};
 use wire::{Kit, Trace};
 
 /// Every kind, in the order the reference lists them.
-pub const KINDS: &[Kind] = &[http::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, tcp::KIND, icmp::KIND];
 
 /// One kind of probe.
 #[derive(Debug)]
@@ -35,6 +37,22 @@ pub trait Probe: Send + Sync {
     ///
     /// The frame ([`Target::probe`]) owns the limit: it drops this future when the time is over.
     fn look<'a>(&'a self, kit: &'a Kit, trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Gives shell text that asks the same on another machine within `limit`: exit code 0 when the target answers there,
+    /// [`CANNOT_LOOK`] when the machine has no program for it, anything else when it does not answer. `None` for a kind that
+    /// no shell can ask.
+    fn from_afar(&self, limit: Duration) -> Option<String> {
+        let _ = limit;
+        None
+    }
+}
+
+/// The exit code of a machine that has no program to look with; it says which ones would do.
+pub const CANNOT_LOOK: i32 = 99;
+
+/// Quotes a text for a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Why a text is not a target. No variant holds the text: it may carry a password.
@@ -93,6 +111,11 @@ impl Target {
         &self.shown
     }
 
+    /// Gives shell text that asks the same on another machine; see [`Probe::from_afar`].
+    pub fn from_afar(&self, limit: Duration) -> Option<String> {
+        self.probe.from_afar(limit)
+    }
+
     /// Looks once. Whatever goes wrong is the reading; it is there after `limit` at the latest.
     pub async fn probe(&self, kit: &Kit, limit: Duration) -> Reading {
         let mut trace = Trace::start(limit);
@@ -127,7 +150,7 @@ mod tests {
             ("example.org", "a URL starts with its scheme"),
             ("example.org:8080/health", "a URL starts with its scheme"),
             ("10.0.0.1:80", "a URL starts with its scheme"),
-            ("gopher://example.org/", "`gopher` is not a known scheme; known schemes: http, https"),
+            ("gopher://example.org/", "`gopher` is not a known scheme; known schemes: http, https, tcp, icmp"),
             ("http://", "the URL has no host; write for example `http://example.org/`"),
             ("https:///path", "the URL has no host"),
             ("http:example.org", "the URL has no host"),

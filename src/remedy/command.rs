@@ -1,15 +1,12 @@
 //! A shell command on a host: the remedy of the seed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
 
-use crate::domain::remedy::{Run, RunStatus};
-use crate::host::{Exit, Host, Order, RunResult};
+use crate::host::Host;
 
-use super::{Call, Done, Remedy, excerpt};
+use super::{Call, Done, Remedy, shell};
 
 /// What people call it.
 pub const KIND: &str = "command";
@@ -49,75 +46,6 @@ impl Remedy for Command {
     }
 
     fn run<'a>(&'a self, call: &'a Call, ready: BoxFuture<'a, bool>) -> BoxFuture<'a, Done> {
-        Box::pin(async move {
-            let order = Order { shell: self.shell.clone(), env: environment(call), limit: call.limit };
-            let begun = Instant::now();
-            let result = self.host.run(&order, ready).await;
-            done(result, begun.elapsed())
-        })
-    }
-}
-
-/// What the command finds in its environment.
-fn environment(call: &Call) -> Vec<(String, String)> {
-    let incident = call.incident.map(|id| id.to_string()).unwrap_or_default();
-    [
-        ("MONITOR_PAIR", call.pair.to_string()),
-        ("MONITOR_SITE", call.pair.site.to_string()),
-        ("MONITOR_SERVER", call.pair.server.to_string()),
-        ("MONITOR_ATTEMPT", call.attempt.to_string()),
-        ("MONITOR_RUNG", call.rung.to_string()),
-        ("MONITOR_INCIDENT", incident),
-        ("MONITOR_RUN", call.run.to_string()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
-}
-
-/// Turns the end of a run into what people and records are told.
-fn done(result: RunResult, took: Duration) -> Done {
-    match result {
-        Ok(finished) => {
-            let status = finished.status();
-            let (exit_code, signal) = match finished.exit {
-                Exit::Code(code) => (Some(code), None),
-                Exit::Signal(name) => (None, Some(name)),
-            };
-            let error = match (status, &signal, exit_code) {
-                (RunStatus::Executed, _, _) => String::new(),
-                (_, Some(name), _) => format!("the command was killed by SIG{name}"),
-                (_, None, Some(126)) => {
-                    "the command exited with code 126: it was found and could not be executed; check its permissions"
-                        .into()
-                }
-                (_, None, Some(127)) => {
-                    "the command exited with code 127: it was not found; check its path for this user".into()
-                }
-                (_, None, code) => format!("the command exited with code {}", code.unwrap_or_default()),
-            };
-            let run = Run {
-                status,
-                started: true,
-                exit_code,
-                signal,
-                duration: finished.duration,
-                excerpt: excerpt(&finished.captured.text),
-                error,
-            };
-            Done { run, output: finished.captured }
-        }
-        Err(error) => {
-            let output = error.captured().cloned().unwrap_or_default();
-            let run = Run {
-                status: error.status(),
-                started: error.started(),
-                exit_code: None,
-                signal: None,
-                duration: took,
-                excerpt: excerpt(&output.text),
-                error: error.to_string(),
-            };
-            Done { run, output }
-        }
+        Box::pin(shell::run(&self.host, &self.shell, call, ready))
     }
 }

@@ -12,9 +12,13 @@ use crate::domain::remedy::{IncidentId, Run, RunId};
 use crate::host::Captured;
 
 pub mod command;
+mod shell;
+pub mod signal;
+pub mod systemd;
+pub mod webhook;
 
 /// Every kind, in the order the reference lists them.
-pub const KINDS: &[&str] = &[command::KIND];
+pub const KINDS: &[&str] = &[command::KIND, systemd::KIND, signal::KIND, webhook::KIND];
 
 /// One order to run a remedy.
 #[derive(Debug, Clone)]
@@ -57,6 +61,18 @@ pub trait Remedy: Send + Sync {
 
     /// Gets ready in the background, because a check is about to say `down`. Returns at once.
     fn warm(&self) {}
+
+    /// True when it may be run again safely after an interruption or a failure, whatever came of it the first time: what is
+    /// run on recovery is then repeated until it succeeded.
+    fn repeatable(&self) -> bool {
+        false
+    }
+
+    /// Looks whether it could be run, and runs nothing; says what was found, or what is wrong and what to do. `None` where
+    /// its host says all there is to say.
+    fn check(&self) -> Option<BoxFuture<'_, Result<String, String>>> {
+        None
+    }
 
     /// Runs it once, within `call.limit`. Every fault is part of [`Done`]. `ready` is asked right before the command is
     /// handed over; on its no nothing is run.

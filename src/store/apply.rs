@@ -1,6 +1,6 @@
 //! Turns facts into SQL. Every statement may be repeated: inserts keep what is there, updates set the same values again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -9,6 +9,7 @@ use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe};
 
 use super::write::{Closing, Ended, Order, Write};
+use crate::domain::name::PairName;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{RunId, Verdict};
 
@@ -23,6 +24,7 @@ pub(super) async fn apply(connection: &mut AnyConnection, writes: &[&Write]) -> 
     for group in writes.chunk_by(same) {
         match group {
             [Write::PairState { .. }, ..] => states(connection, group).await?,
+            [Write::Watched { pairs, at }] => watched(connection, pairs, *at).await?,
             _ => {
                 for write in group {
                     if let Some(statement) = statement(write)? {
@@ -60,6 +62,27 @@ async fn states(connection: &mut AnyConnection, group: &[&Write]) -> Result<(), 
     Ok(())
 }
 
+async fn watched(connection: &mut AnyConnection, pairs: &[PairName], at: Timestamp) -> Result<(), sqlx::Error> {
+    let distinct: BTreeSet<&PairName> = pairs.iter().collect();
+    for chunk in distinct.into_iter().collect::<Vec<_>>().chunks(ROWS) {
+        let mut sql = String::from("INSERT INTO watched (pair, since, seen_at) VALUES ");
+        for row in 0..chunk.len() {
+            let comma = if row == 0 { "" } else { ", " };
+            let _ = write!(sql, "{comma}(${}, ${}, ${})", row * 3 + 1, row * 3 + 2, row * 3 + 3);
+        }
+        sql.push_str(" ON CONFLICT (pair) DO UPDATE SET seen_at = excluded.seen_at");
+        let mut query = sqlx::query::<Any>(AssertSqlSafe(sql));
+        for pair in chunk {
+            query = query.bind(pair.to_string()).bind(at.as_millisecond()).bind(at.as_millisecond());
+        }
+        query.execute(&mut *connection).await?;
+    }
+    // The pairs of this very moment are those that were just found.
+    let gone = sqlx::query::<Any>("DELETE FROM watched WHERE seen_at <> $1").bind(at.as_millisecond());
+    gone.execute(&mut *connection).await?;
+    Ok(())
+}
+
 fn statement(write: &Write) -> Result<Option<Statement>, sqlx::Error> {
     Ok(Some(match write {
         Write::IncidentOpened { id, pair, at, cause, reason } => sqlx::query(
@@ -85,8 +108,8 @@ fn statement(write: &Write) -> Result<Option<Statement>, sqlx::Error> {
         Write::RunRefused { order, refusal } => ordered(order, Some(refusal))?,
         Write::RunEnded(ended) => run_ended(ended),
         Write::RunJudged { run, verdict, at } => judged(*run, verdict, *at)?,
-        // Written by `states`.
-        Write::PairState { .. } => return Ok(None),
+        // Written by `states` and `watched`.
+        Write::PairState { .. } | Write::Watched { .. } => return Ok(None),
         Write::PairForgotten { pair } => sqlx::query("DELETE FROM pair_states WHERE pair = $1").bind(pair.to_string()),
         Write::NoticeQueued { notice, channel } => sqlx::query(
             "INSERT INTO outbox (id, channel, pair, incident, queued_at, notice, stage, tries) \
@@ -94,7 +117,7 @@ fn statement(write: &Write) -> Result<Option<Statement>, sqlx::Error> {
         )
         .bind(notice.id.to_string())
         .bind(text(channel))
-        .bind(notice.pair.to_string())
+        .bind(notice.pair.as_ref().map(ToString::to_string).unwrap_or_default())
         .bind(notice.incident.to_string())
         .bind(notice.at.as_millisecond())
         .bind(json(notice)?),

@@ -147,6 +147,16 @@ impl Store {
         Ok(rows.into_iter().filter_map(|(pair, at)| Some((pair.parse().ok()?, time(at)))).collect())
     }
 
+    /// Gives when pairs went down and came up since a moment, oldest first: what flapping is counted from.
+    pub async fn last_changes(&self, since: Timestamp) -> Result<Vec<(PairName, Timestamp)>, StoreError> {
+        let since = since.as_millisecond();
+        let sql = "SELECT pair, opened_at FROM incidents WHERE opened_at >= $1 UNION ALL \
+                   SELECT pair, closed_at FROM incidents WHERE closed_at >= $2 ORDER BY 2";
+        let query = sqlx::query_as::<Any, (String, i64)>(sql).bind(since).bind(since);
+        let rows = self.within_limit(query.fetch_all(&self.readers)).await?;
+        Ok(rows.into_iter().filter_map(|(pair, at)| Some((pair.parse().ok()?, time(at)))).collect())
+    }
+
     /// Counts what is kept.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
         let bytes = self.bytes().await?;

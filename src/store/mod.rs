@@ -9,6 +9,7 @@ mod error;
 pub mod history;
 mod open;
 pub mod recorder;
+pub mod report;
 mod retention;
 mod saved;
 mod write;
@@ -22,7 +23,7 @@ use sqlx::{AnyPool, Connection};
 
 pub use error::{StoreError, in_one_line};
 pub use recorder::{Health, NotRecorded, Recorder, Writing};
-pub use retention::Pruned;
+pub use retention::{KEPT_DAYS, Pruned};
 pub use saved::{PendingNotice, Saved, Thread};
 use writer::Writer;
 

@@ -4,6 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Kind, Store, StoreError};
 
+/// Finished incidents and runs are kept this long; open ones, and the audit, are kept for ever.
+pub const KEPT_DAYS: i64 = 365;
+
 /// Rows removed at once: the writer is free for the recorder in between.
 const STEP: u64 = 1000;
 /// A delivered notice is kept this long, for questions like "was I told?".

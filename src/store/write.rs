@@ -62,6 +62,13 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// Exactly these pairs are watched from now on: those that are new begin now, those that are gone are forgotten here.
+    Watched {
+        /// The pairs.
+        pairs: Vec<PairName>,
+        /// When.
+        at: Timestamp,
+    },
     /// A pair is watched no more: its saved state goes, its history stays.
     PairForgotten {
         /// Whose.

@@ -38,8 +38,10 @@ impl From<Unmet> for Problem {
     fn from(unmet: Unmet) -> Self {
         let status = match unmet {
             Unmet::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            Unmet::NoSuchPair(_) | Unmet::NoSuchRung { .. } => StatusCode::NOT_FOUND,
-            Unmet::NoRemedy(_) => StatusCode::CONFLICT,
+            Unmet::NoSuchPair(_) | Unmet::NoSuchRung { .. } | Unmet::NoSuchSite(_) | Unmet::NoSuchApproval(_) => {
+                StatusCode::NOT_FOUND
+            }
+            Unmet::NoRemedy(_) | Unmet::Refused(_) => StatusCode::CONFLICT,
         };
         Self::new(status, unmet.to_string())
     }

@@ -7,13 +7,21 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use monitor::domain::name::PairName;
+use monitor::domain::reading::Cause;
+use monitor::domain::remedy::{IncidentId, RunId, Verdict};
+use monitor::engine::clock::Clock;
+use monitor::store::{Closing, Order, Store, Write};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::support::bot_api::{BotApi, CHAT, TOKEN};
 use crate::support::http::{Service, State};
 use crate::support::sshd::{Options, Sshd, free_port, wait_until};
+use crate::support::stage::Target;
 
 const LIMIT: Duration = Duration::from_mins(1);
 const MONITOR: &str = env!("CARGO_BIN_EXE_monitor");
@@ -379,7 +387,7 @@ fn without_an_agent_probe_looks_by_itself_and_the_others_say_that_none_runs() {
     assert!(down.code == 3 && down.json()["reading"]["outcome"]["down"]["cause"] == "status", "{}", down.all());
     let absent = folder.run(&["probe", "DC3-SRV9"]);
     assert!(absent.code == 1 && absent.err.contains("there are: DC3-SRV4"), "{}", absent.all());
-    for words in [&["status"][..], &["incidents"], &["actions"], &["heal", "DC3-SRV4"], &["reload"]] {
+    for words in [&["status"][..], &["incidents"], &["actions"], &["report"], &["heal", "DC3-SRV4"], &["reload"]] {
         let told = folder.run(words);
         assert!(told.code == 1 && told.err.contains("no agent runs for STATE_DIR"), "{words:?}: {}", told.all());
         assert!(told.err.contains(folder.path().canonicalize().unwrap().to_str().unwrap()), "{}", told.all());
@@ -453,6 +461,73 @@ fn a_running_agent_is_asked_ordered_and_audited() {
     audit_is_proved(&folder);
 }
 
+/// An incident of a pair that is no longer configured, with three runs of a command that did not help, two hours ago.
+async fn remember_what_never_helped(folder: &Folder) {
+    let store = Store::open(&format!("sqlite://{}/monitor.db", folder.path().display())).await.unwrap();
+    let pair: PairName = "DC9-OLD".parse().unwrap();
+    let at = |minute: i64| Clock::System.now() + SignedDuration::from_mins(minute - 120);
+    let incident = IncidentId(Uuid::from_u128(1));
+    let reason = "nobody listens".to_owned();
+    let mut writes =
+        vec![Write::IncidentOpened { id: incident, pair: pair.clone(), at: at(0), cause: Cause::Refused, reason }];
+    for n in 1..=3 {
+        let run = RunId(Uuid::from_u128(n));
+        let minute = i64::try_from(n).unwrap();
+        writes.push(Write::RunIntended(Order {
+            run,
+            incident: Some(incident),
+            pair: pair.clone(),
+            site: pair.site.clone(),
+            command: "echo \u{1b}[31mhope".to_owned(),
+            rung: 1,
+            attempt: 1,
+            at: at(minute),
+        }));
+        writes.push(Write::RunJudged { run, verdict: Verdict::RanButDown, at: at(minute) });
+    }
+    writes.push(Write::IncidentClosed { id: incident, at: at(10), closing: Closing::Recovered });
+    store.commit(&writes).await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_says_what_healed_and_what_never_helped() {
+    let target = Target::start(false).await;
+    let repair = format!(
+        "COMMAND=bash -c 'exec 3<>/dev/tcp/127.0.0.1/{}; printf \"GET /repair HTTP/1.0\\r\\n\\r\\n\" >&3; cat <&3'\n",
+        target.port()
+    );
+    let folder = Folder::with(&local(&target.url(), &repair));
+    remember_what_never_helped(&folder).await;
+    let _agent = folder.agent();
+    let healed =
+        || folder.run(&["report", "--pair", "DC3-SRV4"]).out.contains("DC3-SRV4 rung 1: healed 1 of 1, median ");
+    assert!(wait_until(LIMIT, healed), "{}", folder.run(&["report"]).all());
+
+    let told = folder.run(&["report"]);
+    assert!(
+        told.code == 0 && told.out.starts_with("7d: ") && told.out.contains("2 incidents in 2 pairs"),
+        "{}",
+        told.all()
+    );
+    assert!(told.out.contains("DC9-OLD rung 1: healed 0 of 3") && told.out.contains("never helped"), "{}", told.all());
+    assert!(told.out.contains("$ bash -c 'exec") && !told.out.contains('\u{1b}'), "{}", told.all());
+    let hour = folder.run(&["report", "--since", "1h", "--json"]).json();
+    assert_eq!(hour["pairs"].as_array().unwrap().len(), 1, "{hour}");
+    assert_eq!((&hour["pairs"][0]["pair"], &hour["pairs"][0]["healed"]), (&"DC3-SRV4".into(), &1.into()));
+    let json = folder.run(&["report", "--since", "1d", "--json"]).json();
+    let old = &json["pairs"][1];
+    assert_eq!((&old["pair"], &old["downtime_s"], &old["mttr_s"]), (&"DC9-OLD".into(), &600.0.into(), &600.0.into()));
+    assert_eq!(old["availability_percent"], Value::Null, "it is not watched, so nobody knows");
+    assert_eq!((&json["commands"][1]["never_helped"], &json["commands"][1]["ran_but_down"]), (&true.into(), &3.into()));
+    assert!(json["commands"][0]["median_s"].as_f64().unwrap() < 30.0, "{json}");
+
+    for (since, word) in [("yesterday", "7d"), ("2999-01-01", "ahead")] {
+        let bad = folder.run(&["report", "--since", since]);
+        assert!(bad.code == 1 && bad.err.contains(word), "{}", bad.all());
+    }
+}
+
 fn audit_is_proved(folder: &Folder) {
     let sound = folder.run(&["audit", "verify"]);
     assert!(
@@ -498,9 +573,14 @@ fn a_watched_status_takes_a_screen_of_its_own_and_gives_it_back() {
 #[test]
 fn bad_usage_is_exit_code_2_and_a_reader_that_has_gone_is_no_error() {
     let folder = Folder::empty();
-    for words in
-        [&["staus"][..], &["heal"], &["heal", "DC3-SRV4", "0"], &["probe", "DC3"], &["incidents", "--limit", "0"]]
-    {
+    for words in [
+        &["staus"][..],
+        &["report", "--pair", "DC3"],
+        &["heal"],
+        &["heal", "DC3-SRV4", "0"],
+        &["probe", "DC3"],
+        &["incidents", "--limit", "0"],
+    ] {
         let told = folder.run(words);
         assert!(told.code == 2 && told.err.contains("error:"), "{words:?}: {}", told.all());
     }

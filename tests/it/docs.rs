@@ -25,6 +25,7 @@ const SUBCOMMANDS: &[&str] = &[
     "status",
     "incidents",
     "actions",
+    "report",
     "probe",
     "heal",
     "trust",

@@ -22,6 +22,8 @@ mod host_ssh;
 mod log_file;
 mod plan;
 mod probe_http;
+mod probe_icmp;
+mod probe_tcp;
 mod reference;
 mod store;
 mod story;

@@ -12,6 +12,7 @@ use monitor::domain::reading::{Cause, Fault, Phases};
 use monitor::domain::refusal::Refusal;
 use monitor::domain::remedy::{IncidentId, NoticeId, RunId, RunStatus, Verdict};
 use monitor::store::history::Filter;
+use monitor::store::report::Period;
 use monitor::store::{Closing, Ended, NotRecorded, Order, Recorder, Store, StoreError, Thread, Write};
 use sqlx::{AnyConnection, Connection, Executor};
 use tempfile::TempDir;
@@ -441,6 +442,145 @@ on_both!(one_unreadable_row_does_not_stop_a_start, |place: Place| async move {
     other.execute("UPDATE outbox SET notice = '{\"news\":\"of tomorrow\"}' WHERE id LIKE '%14'").await.unwrap();
     let saved = store.load().await.unwrap();
     assert_eq!((saved.outbox.len(), saved.unreadable.len()), (1, 1));
+});
+
+/// A run that was ordered for an incident, took its time on the host, and was judged after it.
+fn ran(n: u128, command: &str, second: i64, verdict: Verdict) -> [Write; 3] {
+    let order = Order { command: command.to_owned(), ..order(n, second) };
+    let judged = Write::RunJudged { run: RunId(id(n)), verdict, at: at(second + 5) };
+    // It waited for its host's turn for two seconds; `ended` says that it took 1.5 s.
+    [Write::RunIntended(order), ended(n, second + 3, ""), judged]
+}
+
+fn period(since: i64, until: i64) -> Period {
+    Period { since: at(since), until: at(until), pair: None }
+}
+
+on_both!(a_report_adds_up_what_lies_in_its_period, |place: Place| async move {
+    let store = place.store().await;
+    let other: PairName = "DC1-SRV1".parse().unwrap();
+    let elsewhere = |write: Write| match write {
+        Write::IncidentOpened { id, at, cause, reason, .. } => {
+            Write::IncidentOpened { id, pair: other.clone(), at, cause, reason }
+        }
+        write => write,
+    };
+    let closed =
+        |n: u128, second: i64, closing| Write::IncidentClosed { id: IncidentId(id(n)), at: at(second), closing };
+    let by_hand = Order { incident: None, command: "by hand".to_owned(), ..order(16, 150) };
+    let mut writes = vec![
+        // Outside, over the begin, inside, retired inside, open.
+        opened(1, 10),
+        closed(1, 100, Closing::Recovered),
+        opened(2, 50),
+        closed(2, 130, Closing::Recovered),
+        opened(3, 200),
+        closed(3, 206, Closing::Healed { by: RunId(id(11)) }),
+        elsewhere(opened(4, 300)),
+        closed(4, 310, Closing::Retired),
+        opened(5, 480),
+        Write::RunIntended(Order { rung: 0, command: "on recovery".to_owned(), ..order(18, 240) }),
+        ended(18, 241, ""),
+        Write::RunJudged { run: RunId(id(18)), verdict: Verdict::Failed, at: at(242) },
+        Write::RunRefused { order: order(14, 210), refusal: Refusal::Storm { down: 3, of: 4 } },
+        Write::RunIntended(order(15, 220)),
+        Write::RunIntended(by_hand),
+        ended(16, 151, ""),
+        Write::RunJudged { run: RunId(id(16)), verdict: Verdict::Failed, at: at(152) },
+        Write::RunIntended(order(17, 230)),
+        Write::RunJudged { run: RunId(id(17)), verdict: Verdict::Skipped(Refusal::UpAgain), at: at(231) },
+    ];
+    writes.extend(ran(10, "too early", 90, Verdict::Healed));
+    writes.extend(ran(11, "systemctl restart network-service", 201, Verdict::Healed));
+    writes.extend(ran(12, "systemctl restart network-service", 202, Verdict::RanButDown));
+    writes.extend(ran(13, "systemctl restart network-service", 203, Verdict::CouldNotRun));
+    store.commit(&writes).await.unwrap();
+    let watched = |pairs: &[&PairName], second: i64| Write::Watched {
+        pairs: pairs.iter().map(|pair| (*pair).clone()).collect(),
+        at: at(second),
+    };
+    let gone: PairName = "DC8-GONE".parse().unwrap();
+    store.commit(&[watched(&[&pair(), &gone], 0)]).await.unwrap();
+    store.commit(&[watched(&[&pair(), &other, &pair()], 300)]).await.unwrap();
+
+    let report = store.report(&period(100, 500)).await.unwrap();
+    assert_eq!((report.since, report.until, report.incomplete), (at(100), at(500), false));
+    let told: Vec<_> = report
+        .pairs
+        .iter()
+        .map(|pair| (pair.pair.to_string(), pair.incidents, pair.downtime_s, pair.mttr_s, pair.watched_since))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("DC1-SRV1".to_owned(), 1, 10.0, None, Some(at(300))),
+            ("DC3-SRV4".to_owned(), 3, 56.0, Some(43.0), Some(at(0)))
+        ]
+    );
+    assert_eq!(report.pairs.iter().map(|pair| pair.availability_percent).collect::<Vec<_>>(), [Some(95.0), Some(86.0)]);
+    let [by_hand, restart] = report.commands.as_slice() else { panic!("{:?}", report.commands) };
+    assert_eq!((by_hand.not_needed, by_hand.runs, by_hand.median_s), (1, 0, None));
+    assert_eq!((restart.runs, restart.healed, restart.ran_but_down, restart.could_not_run), (2, 1, 1, 1));
+    assert_eq!(restart.under_way, 1);
+    assert_eq!(
+        restart.refused.iter().map(|(word, count)| (word.as_str(), *count)).collect::<Vec<_>>(),
+        [("storm", 1), ("up_again", 1)]
+    );
+    assert_eq!(restart.median_s, Some(3.5), "from sending the command to the verdict");
+
+    let one = store.report(&Period { pair: Some(other), ..period(100, 500) }).await.unwrap();
+    assert_eq!((one.pairs.len(), one.commands.len()), (1, 0));
+    let empty = store.report(&period(-50, -10)).await.unwrap();
+    assert!(empty.commands.is_empty() && empty.pairs.iter().all(|pair| pair.incidents == 0), "{empty:?}");
+});
+
+on_both!(the_records_of_commands_are_recalled_from_their_runs, |place: Place| async move {
+    let store = place.store().await;
+    let by_hand = Order { incident: None, ..order(30, 40) };
+    let mut writes = vec![
+        Write::RunIntended(by_hand),
+        ended(30, 41, ""),
+        Write::RunJudged { run: RunId(id(30)), verdict: Verdict::Failed, at: at(42) },
+        Write::RunIntended(Order { rung: 0, ..order(33, 45) }),
+        ended(33, 46, ""),
+        Write::RunJudged { run: RunId(id(33)), verdict: Verdict::Failed, at: at(47) },
+        Write::RunRefused { order: order(31, 50), refusal: Refusal::DryRun },
+        Write::RunIntended(order(32, 60)),
+    ];
+    let command = "systemctl restart network-service";
+    writes.extend(ran(20, command, 1, Verdict::Healed));
+    writes.extend(ran(21, command, 10, Verdict::Healed));
+    writes.extend(ran(22, command, 20, Verdict::Failed));
+    writes.extend(ran(23, command, 30, Verdict::CouldNotRun));
+    writes.extend(ran(24, "another", 30, Verdict::RanButDown));
+    store.commit(&writes).await.unwrap();
+    let told = |records: &monitor::domain::record::Records, command: &str| {
+        records.of(&pair(), command).map(|record| (record.healed, record.runs, record.median))
+    };
+    let records = store.records(at(0)).await.unwrap();
+    assert_eq!(told(&records, command), Some((2, 3, Some(Duration::from_millis(3500)))));
+    assert_eq!(told(&records, "another"), Some((0, 1, None)));
+    let later = store.records(at(15)).await.unwrap();
+    assert_eq!(told(&later, command), Some((0, 1, None)));
+});
+
+on_both!(a_report_of_a_long_history_is_drawn_within_seconds, |place: Place| async move {
+    let store = place.store().await;
+    let sql = "INSERT INTO runs (id, incident, pair, site, command, rung, attempt, intended_at, ended_at, duration_ms, \
+               verdict, judged_at) \
+               WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
+               SELECT 'r' || CAST(i AS TEXT), 'x', 'DC' || CAST(i % 100 AS TEXT) || '-SRV', 'DC', 'true', 1, 1, \
+               1700000000000 + i, 1700000000000 + i, 1500, 'healed', 1700000000000 + i FROM n";
+    place.beside().await.execute(sql).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let report = store.report(&period(0, 1000)).await.unwrap();
+    let (drawn, records) = (begun.elapsed(), store.records(at(0)).await.unwrap());
+    assert_eq!(report.commands.iter().map(|command| command.healed).sum::<u32>(), 100_000);
+    let record = records.of(&"DC7-SRV".parse().unwrap(), "true").unwrap();
+    assert_eq!((record.healed, record.median), (1000, Some(Duration::from_millis(1500))));
+    // A second or two in a debug build; the store gives work up after twenty.
+    let all = begun.elapsed();
+    assert!(all < Duration::from_secs(15), "drawn in {drawn:?}, with the records in {all:?}");
 });
 
 #[tokio::test]

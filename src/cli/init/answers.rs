@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{general, pace, pairs, server, site, telegram};
+use crate::config::{general, ladder, pace, server, site, telegram};
 use crate::domain::name::{PairName, SiteName};
 use crate::env::reference::assignment;
 use crate::env::{Key, Redactor};
@@ -35,7 +35,7 @@ impl Answers {
         let mut answers = Self { local: args.local, ..Self::default() };
         let mut bad = Vec::new();
         answers.flag(&mut bad, "--interval", &pace::INTERVAL, args.interval.as_deref());
-        answers.flag(&mut bad, "--command", &pairs::COMMAND, args.command.as_deref());
+        answers.flag(&mut bad, "--command", &ladder::COMMAND, args.command.as_deref());
         answers.flag(&mut bad, "--chat", &telegram::TELEGRAM_CHAT_ID, args.chat.as_deref());
         answers.flag(&mut bad, "--language", &general::LANGUAGE, args.language.as_deref());
         for text in &args.pair {

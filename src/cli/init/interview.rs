@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Write};
 
-use crate::config::{pace, pairs, server, site, telegram};
+use crate::config::{ladder, pace, pairs, server, site, telegram};
 use crate::domain::name::SiteName;
 use crate::env::Key;
 
@@ -81,7 +81,7 @@ pub fn complete(answers: &mut Answers, has_agent: bool, ask: Option<&mut dyn Ask
     }
     if answers.get("COMMAND").is_none() {
         let question = "Command that is run when a pair is down, such as systemctl restart network-service";
-        let command = talk.value(question, &pairs::COMMAND, None, Some("--command 'systemctl restart …'"))?;
+        let command = talk.value(question, &ladder::COMMAND, None, Some("--command 'systemctl restart …'"))?;
         answers.set_if("COMMAND", command);
     }
     if answers.get("TELEGRAM_BOT_TOKEN_FILE").is_none() {

@@ -64,6 +64,8 @@ pub enum What {
         attempt: u32,
         /// The command.
         command: String,
+        /// True when it had been permitted, and something spoke against it before it was sent.
+        withdrawn: bool,
         /// The reason's word, as in records.
         reason: &'static str,
         /// The reason for people.
@@ -98,18 +100,24 @@ pub enum What {
         #[serde(rename = "after_s", serialize_with = "seconds")]
         after: Duration,
     },
-    /// A notice is written to the outbox, and the next check is set.
+    /// The next check is set.
+    NextCheck {
+        /// So long from now.
+        #[serde(rename = "in_s", serialize_with = "seconds")]
+        after: Duration,
+    },
+    /// A notice is written to the outbox.
     Notice {
-        /// `down` or `up`.
-        news: News,
+        /// `down`, `up`, or the word of an alarm: `storm`, `storm_over`, `cut_off`, `reconnected`, `flapping`, `settled`,
+        /// `aftercare`.
+        news: &'static str,
         /// k: consecutive `down` checks of the incident.
-        failures: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        failures: Option<u32>,
         /// What was done, or who is thanked: the status of the run, the word of the refusal, `nothing`; or `command`,
         /// `late`, `itself`.
-        deed: &'static str,
-        /// Time to the next check.
-        #[serde(rename = "next_check_s", serialize_with = "seconds")]
-        next: Duration,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deed: Option<&'static str>,
     },
     /// A message goes out.
     Message {
@@ -134,16 +142,6 @@ pub enum Verdict {
     Unknown,
 }
 
-/// What a notice tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum News {
-    /// A check said `down`.
-    Down,
-    /// The pair is up again.
-    Up,
-}
-
 impl What {
     /// Says it to people, in one sentence.
     pub fn said(&self) -> String {
@@ -158,23 +156,31 @@ impl What {
                 let reason = reason.as_deref().unwrap_or_default();
                 format!("check: {word}, {attempts} of {of} attempts failed ({reason})")
             }
+            Self::Permit { rung: 0, .. } => "guard: the recovery command may run".to_owned(),
             Self::Permit { rung, attempt, .. } => format!("guard: rung {rung} may run, failing check {attempt}"),
-            Self::Refusal { rung, why, .. } => format!("guard: rung {rung} is not run: {why}"),
-            Self::CommandStart { rung, site, command } => format!("rung {rung} starts on {site}: {command}"),
+            Self::Refusal { rung, why, .. } => format!("guard: {} is not run: {why}", called(*rung)),
+            Self::CommandStart { rung, site, command } => format!("{} starts on {site}: {command}", called(*rung)),
             Self::CommandEnd { rung, status, took, .. } => {
-                format!("rung {rung} ended after {}: {}", duration::shown(*took), status.as_str().replace('_', " "))
+                let (took, status) = (duration::shown(*took), status.as_str().replace('_', " "));
+                format!("{} ended after {took}: {status}", called(*rung))
             }
             Self::Verify { healed: true, after } => format!("verify: HEALED, up {} after it", duration::shown(*after)),
             Self::Verify { healed: false, after } => {
                 format!("verify: still down {} after it", duration::shown(*after))
             }
-            Self::Notice { next, .. } => format!("next check in {}", duration::shown(*next)),
+            Self::NextCheck { after } => format!("next check in {}", duration::shown(*after)),
+            Self::Notice { news, .. } => format!("told: {}", news.replace('_', " ")),
             Self::Message { notices, silent, text } => {
                 let quiet = if *silent { ", silent" } else { "" };
                 let digest = if *notices > 1 { format!(", a digest of {notices}") } else { String::new() };
                 format!("message{digest}{quiet}: {}", text.lines().next().unwrap_or_default())
             }
         }
+    }
+
+    /// True for what another event tells people, too.
+    pub fn is_told_twice(&self) -> bool {
+        matches!(self, Self::Notice { .. })
     }
 
     /// Events of one key are told in one line: what is said, without what differs from pair to pair.
@@ -191,6 +197,11 @@ impl What {
     }
 }
 
+/// What is run on recovery is no rung of the ladder.
+fn called(rung: u32) -> String {
+    if rung == 0 { "the recovery command".to_owned() } else { format!("rung {rung}") }
+}
+
 /// Seconds to the millisecond.
 pub fn rounded(time: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a year are exact in 53 bits")]
@@ -200,6 +211,14 @@ pub fn rounded(time: Duration) -> f64 {
 
 pub(super) fn seconds<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_f64(rounded(*time))
+}
+
+#[expect(clippy::ref_option, reason = "serde hands a reference over")]
+pub(super) fn maybe_seconds<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => out.serialize_f64(rounded(*time)),
+        None => out.serialize_none(),
+    }
 }
 
 /// Whole seconds in two units, as the other tables show them.

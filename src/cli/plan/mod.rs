@@ -27,6 +27,7 @@ use crate::engine::clock::Clock;
 use crate::engine::plan::Rung;
 use crate::fetch::{self, Roots};
 use crate::probe::wire::Kit;
+use crate::remedy::webhook;
 
 use super::screen::{Screen, lines};
 use super::{BAD_CONFIGURATION, FAILED, FINE, complain, load, say};
@@ -117,7 +118,7 @@ impl Args {
         let Happens { outage, flap, lost_network } = &self.happens;
         let story = Story::new(config, outage, flap, lost_network);
         let cure = self.healed_by.or(self.heals.map(|after| Cure { rung: None, after }));
-        let rungs = config.pairs.iter().map(|pair| pair.commands.len()).max().unwrap_or_default();
+        let rungs = config.pairs.iter().map(|pair| pair.rungs.len()).max().unwrap_or_default();
         let too_high = cure.and_then(|cure| cure.rung).filter(|rung| usize::try_from(*rung).is_ok_and(|n| n > rungs));
         let too_high =
             too_high.map(|rung| format!("--healed-by: no pair has a rung {rung}; the longest ladder has {rungs}"));
@@ -146,10 +147,11 @@ pub fn foresee(
     length: Option<Duration>,
 ) -> anyhow::Result<Timeline> {
     fetch::install_crypto_provider();
-    let kit = Arc::new(Kit::new(&Roots::load(None)?));
+    let roots = Roots::load(None)?;
+    let (kit, hooks) = (Arc::new(Kit::new(&roots)), webhook::client(&roots)?);
     // Built as for the agent, and never connected.
     let hosts = Hosts::new(config, &[], None);
-    let plans = plans::plans(config, &hosts, &kit);
+    let plans = plans::plans(config, &hosts, &kit, &hooks);
     let redactor = config.redactor.clone();
     let setting = Setting {
         start,

@@ -1,19 +1,22 @@
 //! The scene of a plan: targets that fare as the story says, commands that take their time, a journal and a chat that
 //! only listen. Nothing here opens a socket; the runtime it is played on could not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
-use crate::domain::name::PairName;
+use crate::domain::evidence::Afar;
+use crate::domain::name::{PairName, ServerName};
 use crate::domain::notice::Notice;
 use crate::domain::reading::{Cause, Fault};
+use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{NoticeId, Run, RunStatus};
 use crate::engine::ledger::Journal;
-use crate::engine::plan::{Plan, Plans, Rung};
+use crate::engine::plan::{LookAfar, Parent, Plan, Plans, Rung};
+use crate::engine::witness::Witnesses;
 use crate::host::Captured;
 use crate::notify::telegram::pace::Pace;
 use crate::notify::{Channel, Finding, Outgoing, Receipt, Undelivered};
@@ -39,15 +42,17 @@ struct Inner {
     story: Story,
     tape: Tape,
     /// Notices whose message has not gone out yet.
-    waiting: BTreeMap<NoticeId, PairName>,
+    waiting: BTreeMap<NoticeId, Option<PairName>>,
     /// Messages that were handed over and not yet struck off, by their reference.
     handed: BTreeMap<String, (bool, String)>,
+    /// Names of approvals that were asked for.
+    approvals: Vec<String>,
 }
 
 impl Scene {
     /// Opens the scene now.
     pub fn new(story: Story, tape: Tape) -> Arc<Self> {
-        let inner = Inner { story, tape, waiting: BTreeMap::new(), handed: BTreeMap::new() };
+        let inner = Inner { story, tape, waiting: BTreeMap::new(), handed: BTreeMap::new(), approvals: Vec::new() };
         Arc::new(Self { start: Instant::now(), inner: Mutex::new(inner) })
     }
 
@@ -79,38 +84,85 @@ impl Scene {
     }
 }
 
-/// Puts stand-ins in the place of every target and every remedy; all rules stay as they are. `is_local` tells of a rung
+/// Puts stand-ins in the place of everything that reaches out; all rules stay as they are. `is_local` tells of a rung
 /// whether it needs no network.
 pub fn staged(plans: Plans, scene: &Arc<Scene>, is_local: impl Fn(&Rung) -> bool) -> Plans {
-    let Plans { pairs, guard, attempts_at_once } = plans;
-    let pairs = pairs.iter().map(|plan| Arc::new(staged_pair(plan, scene, &is_local))).collect();
-    Plans { pairs, guard, attempts_at_once }
+    let mut stage = Staging { scene, is_local, witnesses: HashMap::new() };
+    let pairs = plans.pairs.iter().map(|plan| Arc::new(stage.pair(plan))).collect();
+    Plans { pairs, ..plans }
 }
 
-fn staged_pair(plan: &Plan, scene: &Arc<Scene>, is_local: impl Fn(&Rung) -> bool) -> Plan {
-    // Named one by one: whatever else a plan may hold one day must not reach the network from here unseen.
-    let Plan { pair, target, kit, check, backoff, ladder } = plan.clone();
-    let ladder = ladder.iter().map(|rung| {
+struct Staging<'a, F> {
+    scene: &'a Arc<Scene>,
+    is_local: F,
+    /// Pairs share their witnesses, and so do their stand-ins: by the address of the real ones.
+    witnesses: HashMap<*const Witnesses, Arc<Witnesses>>,
+}
+
+impl<F: Fn(&Rung) -> bool> Staging<'_, F> {
+    fn pair(&mut self, plan: &Plan) -> Plan {
+        // Named one by one: whatever else a plan may hold one day must not reach the network from here unseen.
+        let Plan { pair, target, kit, check, backoff, ladder, recovery, witnesses, parents, holds, afar } =
+            plan.clone();
+        let ladder = ladder.iter().map(|rung| self.rung(&pair, rung)).collect();
+        let recovery = recovery.map(|rung| Arc::new(self.rung(&pair, &rung)));
+        let witnesses = witnesses.map(|witnesses| self.witnesses(&witnesses));
+        let parent = |parent: &Parent| {
+            let target = Arc::new(self.target(&parent.target, Whom::Server(parent.server.clone())));
+            Parent { target, ..parent.clone() }
+        };
+        let parents = parents.iter().map(parent).collect();
+        let local = ladder_is_local(plan, &self.is_local);
+        let afar = afar
+            .map(|_| Arc::new(Lookout { scene: self.scene.clone(), pair: pair.clone(), local }) as Arc<dyn LookAfar>);
+        let target = Arc::new(self.target(&target, Whom::Pair(pair.clone())));
+        Plan { pair, target, kit, check, backoff, ladder, recovery, witnesses, parents, holds, afar }
+    }
+
+    fn target(&self, target: &Target, whom: Whom) -> Target {
+        Target::new(target.shown(), Puppet { scene: self.scene.clone(), whom })
+    }
+
+    fn rung(&self, pair: &PairName, rung: &Rung) -> Rung {
         let remedy = Stand {
-            scene: scene.clone(),
+            scene: self.scene.clone(),
             pair: pair.clone(),
-            local: is_local(rung),
+            local: (self.is_local)(rung),
+            repeatable: rung.remedy.repeatable(),
             host: rung.remedy.host().to_owned(),
             lane: rung.remedy.lane().to_owned(),
             text: rung.remedy.text().to_owned(),
         };
         Rung { remedy: Arc::new(remedy), ..rung.clone() }
-    });
-    let ladder = ladder.collect();
-    let probe = Puppet { scene: scene.clone(), pair: pair.clone() };
-    let target = Arc::new(Target::new(target.shown(), probe));
-    Plan { pair, target, kit, check, backoff, ladder }
+    }
+
+    fn witnesses(&mut self, real: &Arc<Witnesses>) -> Arc<Witnesses> {
+        let stand_in = || Arc::new(real.staged(|target| self.target(target, Whom::Witness)));
+        let known = self.witnesses.get(&Arc::as_ptr(real)).cloned();
+        let witnesses = known.unwrap_or_else(stand_in);
+        self.witnesses.insert(Arc::as_ptr(real), witnesses.clone());
+        witnesses
+    }
 }
 
-/// What one pair probes.
+fn ladder_is_local(plan: &Plan, is_local: impl Fn(&Rung) -> bool) -> bool {
+    plan.ladder.first().is_some_and(is_local)
+}
+
+/// Who is probed.
+enum Whom {
+    /// What one pair probes.
+    Pair(PairName),
+    /// A server that others depend on.
+    Server(ServerName),
+    /// Somebody who only has to answer while we have a network.
+    Witness,
+}
+
+/// What is probed.
 struct Puppet {
     scene: Arc<Scene>,
-    pair: PairName,
+    whom: Whom,
 }
 
 impl Probe for Puppet {
@@ -121,11 +173,41 @@ impl Probe for Puppet {
                 sleep(trace.left()).await;
                 Some(trace.overdue())
             } else {
-                let down = self.scene.lock().story.is_down(&self.pair, self.scene.now());
+                let (inner, now) = (self.scene.lock(), self.scene.now());
+                let down = match &self.whom {
+                    Whom::Pair(pair) => inner.story.is_down(pair, now),
+                    Whom::Server(server) => inner.story.is_server_down(server, now),
+                    Whom::Witness => false,
+                };
                 down.then(|| Fault::new(Cause::Refused, "connection refused"))
             };
-            self.scene.lock().tape.attempt(self.scene.now(), &self.pair, fault.as_ref());
+            if let Whom::Pair(pair) = &self.whom {
+                self.scene.lock().tape.attempt(self.scene.now(), pair, fault.as_ref());
+            }
             fault.map_or(Ok(()), Err)
+        })
+    }
+}
+
+/// A look from a site's own host.
+struct Lookout {
+    scene: Arc<Scene>,
+    pair: PairName,
+    local: bool,
+}
+
+impl LookAfar for Lookout {
+    fn look(&self) -> BoxFuture<'_, Afar> {
+        Box::pin(async move {
+            if self.scene.is_cut_off() {
+                if self.local {
+                    return Afar::Down;
+                }
+                sleep(NO_ANSWER).await;
+                return Afar::NotAsked;
+            }
+            let down = self.scene.lock().story.is_down(&self.pair, self.scene.now());
+            if down { Afar::Down } else { Afar::Up }
         })
     }
 }
@@ -135,6 +217,7 @@ struct Stand {
     scene: Arc<Scene>,
     pair: PairName,
     local: bool,
+    repeatable: bool,
     host: String,
     lane: String,
     text: String,
@@ -154,7 +237,11 @@ impl Remedy for Stand {
     }
 
     fn warm(&self) {
-        self.scene.lock().tape.warmed(self.scene.now(), &self.pair);
+        self.scene.lock().tape.warmed(&self.pair);
+    }
+
+    fn repeatable(&self) -> bool {
+        self.repeatable
     }
 
     fn run<'a>(&'a self, call: &'a Call, ready: BoxFuture<'a, bool>) -> BoxFuture<'a, Done> {
@@ -186,11 +273,17 @@ fn done(status: RunStatus, duration: Duration, error: String) -> Done {
     Done { run, output: Captured::default() }
 }
 
+/// Names of approvals are random, and a plan is not: each gets its number.
+fn same_each_time(approvals: &[String], text: String) -> String {
+    let name = |(number, id): (usize, &String)| (id.clone(), format!("{:06x}", number + 1));
+    approvals.iter().enumerate().map(name).fold(text, |text, (id, name)| text.replace(&id, &name))
+}
+
 impl Journal for Scene {
     fn record(&self, writes: Vec<Write>) {
         let at = self.now();
         let inner = &mut *self.lock();
-        let mut told: BTreeMap<String, Vec<PairName>> = BTreeMap::new();
+        let mut told: BTreeMap<String, Vec<Option<PairName>>> = BTreeMap::new();
         for write in writes {
             match &write {
                 Write::NoticeQueued { notice, .. } => {
@@ -201,6 +294,11 @@ impl Journal for Scene {
                     let pair = inner.waiting.remove(id);
                     if let (Some(message), Some(pair)) = (message_ref, pair) {
                         told.entry(message.clone()).or_default().push(pair);
+                    }
+                }
+                Write::RunRefused { refusal: Refusal::AwaitingApproval { id }, .. } => {
+                    if !inner.approvals.contains(id) {
+                        inner.approvals.push(id.clone());
                     }
                 }
                 Write::RunEnded(ended) if ended.status == Some(RunStatus::Executed) => {
@@ -215,7 +313,9 @@ impl Journal for Scene {
         for (message, mut pairs) in told {
             let Some((silent, text)) = inner.handed.remove(&message) else { continue };
             let notices = pairs.len();
-            inner.tape.sent(at, notices, pairs.pop().filter(|_| notices == 1), silent, text);
+            let pair = pairs.pop().flatten().filter(|_| notices == 1);
+            let text = same_each_time(&inner.approvals, text);
+            inner.tape.sent(at, notices, pair, silent, text);
         }
     }
 

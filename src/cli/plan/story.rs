@@ -175,14 +175,25 @@ impl Story {
         self.fates_of(pair).any(|fate| fate.is_down(at))
     }
 
+    /// True when a server is down for anybody who probes it.
+    pub fn is_server_down(&self, server: &ServerName, at: Duration) -> bool {
+        let touches = |subject: &Subject| match subject {
+            Subject::Server(one) => one == server,
+            Subject::Pair(pair) => pair.server == *server,
+        };
+        self.fates.iter().any(|(subject, fate)| touches(subject) && fate.is_down(at))
+    }
+
     /// True when this machine has lost its network.
     pub fn is_cut_off(&self, at: Duration) -> bool {
         self.lost.iter().any(|spell| Course::Once(*spell).spell(at).is_some())
     }
 
-    /// Takes the end of a command that did what it should: it may bring up what `pair` probes.
+    /// Takes the end of a command that did what it should: it may bring up what `pair` probes. Rung 0 is what is run on
+    /// recovery.
     pub fn ran(&mut self, pair: &PairName, rung: u32, at: Duration) {
-        let Some(cure) = self.cure.filter(|cure| cure.rung.is_none_or(|one| one == rung)) else { return };
+        let helps = |cure: &Cure| cure.rung.map_or(rung > 0, |one| one == rung);
+        let Some(cure) = self.cure.filter(helps) else { return };
         for (_, fate) in self.fates.iter_mut().filter(|(subject, _)| subject.is(pair)) {
             fate.heal(at, cure.after);
         }

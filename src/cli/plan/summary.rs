@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::domain::name::PairName;
 
 use super::course::Spell;
-use super::event::{Event, What, rounded, seconds};
+use super::event::{Event, What, maybe_seconds, seconds};
 use super::story::Story;
 use super::tape::Incident;
 
@@ -36,7 +36,7 @@ pub struct Summary {
     #[serde(rename = "seen_downtime_s", serialize_with = "seconds")]
     pub seen: Duration,
     /// The longest time from the moment a target went down to the first command for it.
-    #[serde(rename = "longest_to_command_s", serialize_with = "maybe")]
+    #[serde(rename = "longest_to_command_s", serialize_with = "maybe_seconds")]
     pub longest: Option<Duration>,
     /// Whose that was.
     pub longest_to_command_pair: Option<PairName>,
@@ -89,12 +89,4 @@ fn first_command(events: &[Event], pair: &PairName, spell: Spell) -> Option<Dura
         _ => None,
     });
     starts.find(|start| (spell.from..spell.until).contains(start)).map(|start| start.saturating_sub(spell.from))
-}
-
-#[expect(clippy::ref_option, reason = "serde hands a reference over")]
-fn maybe<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => out.serialize_f64(rounded(*time)),
-        None => out.serialize_none(),
-    }
 }

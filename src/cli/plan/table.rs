@@ -108,7 +108,7 @@ fn style(what: &What) -> Style {
         What::Check { verdict: Verdict::Unknown, .. } | What::Refusal { .. } | What::Verify { healed: false, .. } => {
             ODD
         }
-        What::Notice { .. } => FAINT,
+        What::NextCheck { .. } | What::Notice { .. } => FAINT,
         What::Check { verdict: Verdict::Up, .. }
         | What::Permit { .. }
         | What::CommandStart { .. }
@@ -128,7 +128,7 @@ fn time(at: Duration) -> String {
 fn folded(events: &[Event]) -> Vec<Row<'_>> {
     let mut rows: Vec<(Row<'_>, Vec<Row<'_>>)> = Vec::new();
     let mut open: HashMap<String, usize> = HashMap::new();
-    for event in events {
+    for event in events.iter().filter(|event| !event.what.is_told_twice()) {
         let single = || Row { event, last: event.at, pairs: event.pair.iter().collect() };
         let (key, Some(pair)) = (event.what.key(event.pair.as_ref()), event.pair.as_ref()) else {
             rows.push((single(), Vec::new()));

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tokio::task;
 
 use crate::domain::name::PairName;
-use crate::domain::notice::{Deed, Healer, News as Told, Notice};
+use crate::domain::notice::{Deed, Healer, News, Notice};
+use crate::domain::outage::{Outage, State};
 use crate::domain::reading::Fault;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{self, IncidentId, RunId, RunStatus};
@@ -18,7 +21,7 @@ use crate::engine::plan::Plan;
 use crate::message::{Language, Line, line};
 use crate::store::{Order, Write};
 
-use super::event::{Event, News, Verdict, What};
+use super::event::{Event, Verdict, What};
 
 /// An incident as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,17 +40,33 @@ pub struct Incident {
 struct Track {
     plan: Arc<Plan>,
     /// A failed attempt that may turn out to be the first of a check.
-    failed: Option<Fault>,
-    /// Failed attempts of the check under way; 0 when none is, or none failed.
-    made: u32,
+    failed: Option<Failing>,
+    /// Checks under way of which an attempt failed. There is one; of a pair without a ladder there may seem to be more,
+    /// because nothing tells its checks from looks at it as one of a sample.
+    failing: Vec<Failing>,
     /// Where the last check stands, until something follows from it.
     check: Option<usize>,
+    /// What would be the last check of a pair without a ladder, if something follows from it.
+    maybe: Option<Failing>,
+    /// The moment that was promised for the next one.
+    due: Option<Timestamp>,
     incident: Option<IncidentId>,
     /// The command that was ordered and has not ended.
     ordered: Option<RunId>,
     window: Option<Window>,
     /// The last attempt that saw it up.
     up: Option<Duration>,
+}
+
+/// Failed attempts of one round.
+#[derive(Clone)]
+struct Failing {
+    /// The round: all attempts of a check are made in one task, and nobody else's are.
+    round: Option<task::Id>,
+    made: u32,
+    /// The last of them.
+    at: Duration,
+    fault: Fault,
 }
 
 /// A verify window.
@@ -63,6 +82,8 @@ pub struct Tape {
     tracks: BTreeMap<PairName, Track>,
     runs: BTreeMap<RunId, Order>,
     incidents: BTreeMap<IncidentId, Incident>,
+    /// Storms, missing witnesses and flaps that were told and whose end was not.
+    alarms: usize,
     zone: TimeZone,
 }
 
@@ -72,77 +93,115 @@ impl Tape {
         let track = |plan: &Arc<Plan>| Track {
             plan: plan.clone(),
             failed: None,
-            made: 0,
+            failing: Vec::new(),
             check: None,
+            maybe: None,
+            due: None,
             incident: None,
             ordered: None,
             window: None,
             up: None,
         };
         let tracks = pairs.iter().map(|plan| (plan.pair.clone(), track(plan))).collect();
-        Self { events: Vec::new(), tracks, runs: BTreeMap::new(), incidents: BTreeMap::new(), zone }
+        Self { events: Vec::new(), tracks, runs: BTreeMap::new(), incidents: BTreeMap::new(), alarms: 0, zone }
     }
 
     fn push(&mut self, at: Duration, pair: &PairName, what: What) {
         self.events.push(Event { at, pair: Some(pair.clone()), what });
     }
 
-    /// Takes the end of one attempt.
+    /// Takes the end of one attempt, made in the round that asks.
     pub fn attempt(&mut self, at: Duration, pair: &PairName, fault: Option<&Fault>) {
         if self.tracks.get(pair).and_then(|track| track.window.as_ref()).is_some_and(|window| at > window.until) {
             self.close_window(pair);
         }
+        let round = task::try_id();
         let Some(track) = self.tracks.get_mut(pair) else { return };
         let of = track.plan.check.attempts;
+        let known = track.failing.iter_mut().find(|failing| failing.round == round);
         let Some(fault) = fault else {
-            (track.failed, track.up) = (None, Some(at));
-            let attempts = std::mem::take(&mut track.made) + 1;
             // One of an open incident counts towards its end; those inside a window belong to the command.
             let counts = track.incident.is_some() && track.ordered.is_none() && track.window.is_none();
+            let attempts = known.map_or(1, |failing| failing.made + 1);
+            (track.failed, track.up) = (None, Some(at));
+            if attempts > 1 {
+                track.failing.clear();
+            }
             if attempts > 1 || counts {
                 self.push(at, pair, What::Check { verdict: Verdict::Up, attempts, of, cause: None, reason: None });
             }
             return;
         };
-        if track.made == 0 && !track.plan.ladder.is_empty() {
-            track.failed = Some(fault.clone());
-            if let Some(window) = &mut track.window {
-                window.looks.push(at);
-            }
+        if let Some(failing) = known {
+            (failing.made, failing.at, failing.fault) = (failing.made + 1, at, fault.clone());
         } else {
-            self.failed(at, pair, fault);
+            let first = Failing { round, made: 1, at, fault: fault.clone() };
+            if track.plan.ladder.is_empty() {
+                track.failing.push(first);
+            } else {
+                track.failed = Some(first);
+                if let Some(window) = &mut track.window {
+                    window.looks.push(at);
+                }
+            }
         }
+        self.finish(pair);
     }
 
     /// Takes the word that a command may soon be wanted: the failed attempt before it was the first of a check.
-    pub fn warmed(&mut self, at: Duration, pair: &PairName) {
+    pub fn warmed(&mut self, pair: &PairName) {
         let Some(track) = self.tracks.get_mut(pair) else { return };
-        let Some(fault) = track.failed.take() else { return };
+        let Some(first) = track.failed.take() else { return };
+        // What it was before ended unseen: nobody could have looked.
+        let ended = std::mem::replace(&mut track.failing, vec![first]);
         if let Some(window) = &mut track.window {
             // It was no look: the window had ended before.
             window.looks.pop();
             self.close_window(pair);
         }
-        self.failed(at, pair, &fault);
+        for failing in ended {
+            self.check(pair, &failing);
+        }
+        self.finish(pair);
     }
 
-    fn failed(&mut self, at: Duration, pair: &PairName, fault: &Fault) {
+    /// Ends the check that has made all its attempts.
+    fn finish(&mut self, pair: &PairName) {
         let Some(track) = self.tracks.get_mut(pair) else { return };
         let of = track.plan.check.attempts;
-        track.made += 1;
-        if track.made < of {
-            return;
+        let Some(done) = track.failing.iter().find(|failing| failing.made >= of).cloned() else { return };
+        track.failing.clear();
+        if of == 1 && track.plan.ladder.is_empty() {
+            track.maybe = Some(done);
+        } else {
+            let place = self.check(pair, &done);
+            if let Some(track) = self.tracks.get_mut(pair) {
+                track.check = Some(place);
+            }
         }
-        let attempts = std::mem::take(&mut track.made);
-        track.check = Some(self.events.len());
-        let (cause, reason) = (Some(fault.cause.as_str()), Some(fault.reason.clone()));
-        self.push(at, pair, What::Check { verdict: Verdict::Unknown, attempts, of, cause, reason });
+    }
+
+    fn check(&mut self, pair: &PairName, failing: &Failing) -> usize {
+        let of = self.tracks.get(pair).map_or(failing.made, |track| track.plan.check.attempts);
+        let (cause, reason) = (Some(failing.fault.cause.as_str()), Some(failing.fault.reason.clone()));
+        self.push(
+            failing.at,
+            pair,
+            What::Check { verdict: Verdict::Unknown, attempts: failing.made, of, cause, reason },
+        );
+        self.events.len().saturating_sub(1)
     }
 
     /// Something followed from the last check of this pair: it counted.
     fn counted(&mut self, pair: &PairName) {
-        let Some(place) = self.tracks.get_mut(pair).and_then(|track| track.check.take()) else { return };
-        if let Some(Event { what: What::Check { verdict, .. }, .. }) = self.events.get_mut(place) {
+        let maybe = self.tracks.get_mut(pair).and_then(|track| track.maybe.take());
+        let place = match maybe {
+            Some(failing) => Some(self.check(pair, &failing)),
+            None => self.tracks.get_mut(pair).and_then(|track| track.check.take()),
+        };
+        if let Some(Event { what: What::Check { verdict, .. }, .. }) =
+            place.and_then(|place| self.events.get_mut(place))
+        {
             *verdict = Verdict::Down;
         }
     }
@@ -194,7 +253,14 @@ impl Tape {
             }
             Write::RunRefused { order, refusal } => {
                 self.counted(&order.pair);
-                self.refused(at, &order, &refusal);
+                self.refused(at, &order, &refusal, false);
+            }
+            Write::PairState { pair, state_json, at: now } => {
+                // It is written when a check moved it, and not after one that could not look.
+                self.counted(&pair);
+                if let Ok(State::Down(outage)) = serde_json::from_str(&state_json) {
+                    self.set(at, &pair, &outage, now);
+                }
             }
             Write::RunEnded(ended) => self.ended(at, ended.run, ended.status, Duration::from_millis(ended.duration_ms)),
             Write::RunJudged { run, verdict, .. } => self.judged(at, run, &verdict),
@@ -203,11 +269,16 @@ impl Tape {
         }
     }
 
-    fn refused(&mut self, at: Duration, order: &Order, refusal: &Refusal) {
+    fn refused(&mut self, at: Duration, order: &Order, refusal: &Refusal, withdrawn: bool) {
+        // The name of an approval is another one each time, and nobody is asked here.
+        let refusal = match refusal {
+            Refusal::AwaitingApproval { .. } => &Refusal::AwaitingApproval { id: "…".to_owned() },
+            refusal => refusal,
+        };
         let said = line(&Line::Refused { pair: &order.pair, refusal, zone: &self.zone }, Language::En);
         let why = said.split_once(": ").map_or(said.as_str(), |(_, why)| why).to_owned();
         let (rung, attempt, command, reason) = (order.rung, order.attempt, order.command.clone(), refusal.as_str());
-        self.push(at, &order.pair, What::Refusal { rung, attempt, command, reason, why });
+        self.push(at, &order.pair, What::Refusal { rung, attempt, command, withdrawn, reason, why });
     }
 
     fn ended(&mut self, at: Duration, run: RunId, status: Option<RunStatus>, took: Duration) {
@@ -238,7 +309,7 @@ impl Tape {
                 if let Some(track) = self.tracks.get_mut(&order.pair) {
                     track.ordered = None;
                 }
-                self.refused(at, &order, refusal);
+                self.refused(at, &order, refusal, true);
             }
             remedy::Verdict::RanButDown
             | remedy::Verdict::Failed
@@ -247,13 +318,44 @@ impl Tape {
         }
     }
 
+    /// Takes the promise of the next check of an open incident; while a command is under way there is none.
+    fn set(&mut self, at: Duration, pair: &PairName, outage: &Outage, now: Timestamp) {
+        let Some(track) = self.tracks.get_mut(pair) else { return };
+        if outage.ordered.is_none() && track.due.replace(outage.due) != Some(outage.due) {
+            let after = Duration::try_from(outage.due.duration_since(now)).unwrap_or_default();
+            self.push(at, pair, What::NextCheck { after });
+        }
+    }
+
     fn noticed(&mut self, at: Duration, notice: &Notice) {
-        let (news, failures, deed, next) = match &notice.news {
-            Told::Failed(failed) => (News::Down, failed.failures, done(&failed.deed), failed.next),
-            Told::Recovered(up) => (News::Up, up.failures, thanked(&up.by), up.next),
+        let (news, failures, deed) = match &notice.news {
+            News::Failed(told) => ("down", Some(told.failures), Some(done(&told.deed))),
+            News::Recovered(told) => ("up", Some(told.failures), Some(thanked(&told.by))),
+            News::Flapping { .. } => ("flapping", None, None),
+            News::Settled { .. } => ("settled", None, None),
+            News::Aftercare { deed } => ("aftercare", None, Some(done(deed))),
+            News::Storm { .. } => ("storm", None, None),
+            News::StormOver { .. } => ("storm_over", None, None),
+            News::CutOff(_) => ("cut_off", None, None),
+            News::Reconnected { .. } => ("reconnected", None, None),
+            News::Drill(_) => ("drill", None, None),
         };
-        self.counted(&notice.pair);
-        self.push(at, &notice.pair, What::Notice { news, failures, deed, next });
+        match &notice.news {
+            News::Storm { .. } | News::CutOff(_) | News::Flapping { .. } => self.alarms += 1,
+            News::StormOver { .. } | News::Reconnected { .. } | News::Settled { .. } => {
+                self.alarms = self.alarms.saturating_sub(1);
+            }
+            News::Failed(_) | News::Recovered(_) | News::Aftercare { .. } | News::Drill(_) => {}
+        }
+        if let Some(pair) = &notice.pair {
+            self.counted(pair);
+            // That of an open incident stands in its state.
+            if let News::Recovered(up) = &notice.news {
+                self.push(at, pair, What::NextCheck { after: up.next });
+            }
+        }
+        let what = What::Notice { news, failures, deed };
+        self.events.push(Event { at, pair: notice.pair.clone(), what });
     }
 
     /// Ends a verify window in which nobody was seen up.
@@ -264,9 +366,12 @@ impl Tape {
         }
     }
 
-    /// True when nobody is down, and everyone was seen up since this moment.
+    /// True when nobody is down, everyone was seen up since this moment, no command runs and no alarm is open.
     pub fn is_calm(&self, since: Duration) -> bool {
-        self.tracks.values().all(|track| track.incident.is_none() && track.up.is_some_and(|up| up >= since))
+        let calm = |track: &Track| {
+            track.incident.is_none() && track.ordered.is_none() && track.up.is_some_and(|up| up >= since)
+        };
+        self.alarms == 0 && self.tracks.values().all(calm)
     }
 
     /// Ends the tape: the events in order, and the incidents.
@@ -276,6 +381,17 @@ impl Tape {
             self.tracks.iter().filter(|(_, track)| over(track)).map(|(pair, _)| pair.clone()).collect();
         for pair in &pairs {
             self.close_window(pair);
+        }
+        // Checks that ended unseen: what else would make another attempt by now.
+        let mut unseen = Vec::new();
+        for (pair, Track { plan, failing, .. }) in &self.tracks {
+            let pause = plan.check.retry_delay.saturating_add(plan.check.timeout.saturating_mul(2));
+            let ended =
+                failing.iter().filter(|failing| !plan.ladder.is_empty() && failing.at.saturating_add(pause) < at);
+            unseen.extend(ended.map(|failing| (pair.clone(), failing.clone())));
+        }
+        for (pair, failing) in &unseen {
+            self.check(pair, failing);
         }
         let mut events = std::mem::take(&mut self.events);
         events.sort_by_key(|event| event.at);

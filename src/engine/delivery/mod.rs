@@ -234,11 +234,10 @@ impl Delivery {
     }
 
     fn outgoing(&self, notice: &Notice, rich: Rich) -> Outgoing {
-        let repeat = match &notice.news {
-            News::Failed(failed) => failed.failures > 1,
-            News::Recovered(_) => false,
-        };
-        Outgoing { rich, silent: repeat, reply_to: self.threads.get(&notice.incident).cloned() }
+        let reply_to = self.threads.get(&notice.incident).cloned();
+        // What was not told before is no repeat, and that healing does not help is news.
+        let repeat = matches!(&notice.news, News::Failed(failed) if failed.failures > 1 && !failed.gave_up);
+        Outgoing { rich, silent: repeat && reply_to.is_some(), reply_to }
     }
 
     /// Of the repeats of one incident that wait, only the last is worth telling; the others are struck off. So is what a
@@ -258,7 +257,7 @@ impl Delivery {
             self.singly = 0;
         }
         for notice in folded {
-            if matches!(notice.news, News::Recovered(_)) {
+            if closes(&notice.news) {
                 self.threads.remove(&notice.incident);
             }
             stale.push(notice.id);
@@ -270,4 +269,14 @@ impl Delivery {
             self.journal.record(writes);
         }
     }
+}
+
+/// True for what others of its incident may answer.
+fn opens(news: &News) -> bool {
+    matches!(news, News::Failed(_) | News::Flapping { .. } | News::Storm { .. } | News::CutOff(_))
+}
+
+/// True for what ends its incident: nothing answers it.
+fn closes(news: &News) -> bool {
+    matches!(news, News::Recovered(_) | News::StormOver { .. } | News::Reconnected { .. })
 }

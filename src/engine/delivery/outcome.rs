@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use crate::domain::notice::News;
+use super::{closes, opens};
 use crate::message::Line;
 use crate::notify::Receipt;
 use crate::store::Write;
@@ -30,8 +30,8 @@ impl Delivery {
         }
         let mut writes = Vec::new();
         for notice in self.queue.drain(..count.min(self.queue.len())) {
-            let opens = !digested && matches!(notice.news, News::Failed(_));
-            if matches!(notice.news, News::Recovered(_)) {
+            let opens = !digested && opens(&notice.news);
+            if closes(&notice.news) {
                 self.threads.remove(&notice.incident);
             } else if opens && let Entry::Vacant(first) = self.threads.entry(notice.incident) {
                 first.insert(receipt.message_ref.clone());
@@ -61,7 +61,7 @@ impl Delivery {
         let wait = wait.unwrap_or(grown);
         if let Some(head) = self.queue.front() {
             let pair = head.pair.clone();
-            let said = Line::NoticeUndelivered { channel: &self.name.clone(), pair: &pair, why, next: wait };
+            let said = Line::NoticeUndelivered { channel: &self.name.clone(), pair: pair.as_ref(), why, next: wait };
             self.trouble(&said, why);
         }
         wait
@@ -82,7 +82,7 @@ impl Delivery {
         let mut writes = Vec::new();
         self.singly = self.singly.saturating_sub(count);
         for notice in self.queue.drain(..count.min(self.queue.len())) {
-            self.narrator.error(&Line::NoticeDropped { channel: &self.name, pair: &notice.pair, why });
+            self.narrator.error(&Line::NoticeDropped { channel: &self.name, pair: notice.pair.as_ref(), why });
             writes.push(Write::NoticeDead { id: notice.id, channel: self.name.clone(), at, why: why.to_owned() });
         }
         self.journal.record(writes);

@@ -56,6 +56,14 @@ refusal-changed = the configuration changed while the command waited for its tur
 why = Cause: { $cause } ({ $reason })
 why-bare = Cause: { $cause }
 timings = Timings: { $phases }
+record = This command has healed { $healed } of { $runs } { $runs ->
+        [one] time
+       *[other] times
+    } so far, median { $median }
+record-never = This command has not helped so far, in { $runs } { $runs ->
+        [one] run
+       *[other] runs
+    }
 cause-dns = the name does not exist
 cause-refused = nobody listens on the port
 cause-unreachable = the host cannot be reached
@@ -68,6 +76,7 @@ cause-protocol = the answer is not of the protocol
 cause-resolver = our resolver does not answer
 cause-network = this machine has no network
 cause-exhausted = this machine is out of resources
+cause-denied = this machine does not let us look
 phase-dns = DNS { $ms } ms
 phase-connect = TCP { $ms } ms
 phase-tls = TLS { $ms } ms
@@ -146,3 +155,57 @@ status-unreachable = host unreachable
 status-auth_failed = login refused
 status-host_key_mismatch = host key not trusted
 status-skipped = not run
+
+# Alarms: what is told once in place of many failures.
+label-agent = Monitor:
+about-agent = the monitor itself
+state-flapping = ⚠️ Flapping
+state-settled = ✅ Settled
+state-settled-down = ⚠️ Settled down
+state-storm = ⚠️ Storm suspected
+state-storm-over = ✅ Storm over
+state-cut-off = ⚠️ Cut off
+state-reconnected = ✅ Connected again
+state-aftercare = ⚠️ After the recovery
+state-drill = 🔧 Drill
+alarm-flapping = It is flapping since { $since }: { $changes } changes within { $window }. Its changes are not told one by one, and it is not healed until it is calmer. To heal it now: monitor resume { $pair }
+alarm-settled-up = It flaps no more and is up.
+alarm-settled-down = It flaps no more and is down; it is healed again.
+alarm-storm = Too many pairs fail together ({ $down } of { $of } are known to be down so far), so our own network is suspected: nothing is healed, and single failures are not told. It ends by itself once not too many have been down for a while (STORM_LIMIT, STORM_QUIET); if they really are down: monitor resume
+alarm-storm-over = The storm that began at { $since } is over, healing is on again. Pairs still down: { $down }
+alarm-cut-off = { $answered } of { $of } witnesses of { $key } answer, { $needed } have to: we are cut off. Checks that fail count as unknown, and nothing is healed.
+alarm-reconnected = We were cut off from { $since } to { $until } ({ $key }). Failed checks of that time count as unknown, and nothing was healed.
+drill-real = A drill with the pair's own command, ordered by { $by }.
+drill-harmless = A drill with a harmless command, ordered by { $by }.
+drill-up = A probe afterwards saw the pair up
+drill-down = A probe afterwards saw the pair down
+gave-up = Healing does not help: the last rung has run and it is still down. Tries go on as far as the budget goes
+holds = Held as long as it is down: { $pairs }
+until = until { $until }
+until-resumed = until it is resumed
+scope-all = all pairs
+refusal-cooldown = it ran a short while ago, next run after { $until }; REMEDY_COOLDOWN sets it
+refusal-flapping = it goes up and down too often: { $changes } changes within { $window }; FLAP_LIMIT sets it
+refusal-stopped = healing was stopped by { $by } at { $since }, { $until }
+refusal-maintenance = maintenance until { $until }; MAINTENANCE sets it
+refusal-parent_down = { $parent }, on which it depends, does not answer either; DEPENDS_ON sets it
+refusal-cut_off = { $answered } witnesses answer and { $needed } have to, so we are cut off; WITNESSES sets it
+refusal-only_our_route = its own site reaches it, so only our route to it is broken; CROSS_CHECK sets it
+refusal-not_cross_checked = its own site could not look: { $why }; CROSS_CHECK sets it
+refusal-too_early = this rung runs after { $until }; COMMAND_AFTER sets it
+refusal-dry_rung = this rung only says what it would do; COMMAND_MODE sets it
+refusal-awaiting_approval = it waits for a person: monitor approve { $id }
+refusal-denied = { $by } said no
+refusal-down_again = the pair is down again
+cause-cut_off = we are cut off
+log-safer-flap = A pair that changes more often than { $value } is told once and not healed ({ $key } changes it)
+log-cut-off = We are cut off: { $answered } of { $of } witnesses of { $key } answer, { $needed } have to. Checks that fail count as unknown, nothing is healed
+log-reconnected = The witnesses of { $key } answer again
+log-flapping = { $pair } is flapping since { $since } ({ $changes } changes): it is told once and not healed
+log-settled-up = { $pair } flaps no more and is up
+log-settled-down = { $pair } flaps no more and is down
+log-gave-up = Healing does not help { $pair }: the last rung has run and it is still down
+log-healing-stopped = Healing is stopped for { $scope } by { $by }, { $until }
+log-healing-resumed = Healing goes on for { $scope }, says { $by }
+log-approved = { $by } approved the command for { $pair }: { $command }
+log-denied = { $by } refused the command for { $pair }: { $command }

@@ -17,7 +17,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, NoticeId, Run, RunStatus};
 
 pub const COMMAND: &str = "systemctl restart network-service";
-pub const CAUSES: [Cause; 12] = [
+pub const CAUSES: [Cause; 13] = [
     Cause::Dns,
     Cause::Refused,
     Cause::Unreachable,
@@ -30,6 +30,7 @@ pub const CAUSES: [Cause; 12] = [
     Cause::Resolver,
     Cause::Network,
     Cause::Exhausted,
+    Cause::Denied,
 ];
 pub const STATUSES: [RunStatus; 7] = [
     RunStatus::Executed,

@@ -4,6 +4,8 @@ mod answer;
 mod jar;
 mod request;
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
@@ -12,7 +14,7 @@ use url::{Origin, Url};
 use self::answer::Answer;
 use self::jar::Jar;
 use super::wire::{Kit, Stage, Trace};
-use super::{BadTarget, Kind, Probe, Target};
+use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::{Cause, Fault};
 use crate::fetch::shown;
 
@@ -65,6 +67,19 @@ fn strip(url: &mut Url) {
 impl Probe for Http {
     fn look<'a>(&'a self, kit: &'a Kit, trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(self.walk(kit, trace))
+    }
+
+    /// The login stays here: the other machine shows its command lines to everybody. Being asked for it is an answer.
+    fn from_afar(&self, limit: Duration) -> Option<String> {
+        let (url, seconds) = (quoted(self.url.as_str()), limit.as_secs().max(1));
+        let asked_to_log_in = if self.login.is_some() { "|401|403" } else { "" };
+        Some(format!(
+            "if command -v curl >/dev/null 2>&1; then \
+             case $(curl -s -L --max-redirs {REDIRECTS} -o /dev/null -m {seconds} -w '%{{http_code}}' --url {url}) in \
+             2??|3??{asked_to_log_in}) exit 0;; *) exit 1;; esac; \
+             elif command -v wget >/dev/null 2>&1; then wget -q -O /dev/null -t 1 -T {seconds} -- {url}; \
+             else echo 'curl, wget'; exit {CANNOT_LOOK}; fi"
+        ))
     }
 }
 

@@ -53,7 +53,7 @@ impl Kit {
 }
 
 /// Of two faults the one that says more about the target, and of equal ones the earlier.
-fn telling(earlier: Option<Fault>, later: Fault) -> Fault {
+pub(crate) fn telling(earlier: Option<Fault>, later: Fault) -> Fault {
     match earlier {
         Some(earlier) if !earlier.cause.is_blind() || later.cause.is_blind() => earlier,
         Some(_) | None => later,

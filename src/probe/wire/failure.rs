@@ -1,6 +1,7 @@
 //! What the kernel says about a connection → whose fault it is.
 
 use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
 
 use rustix::io::Errno;
 
@@ -8,18 +9,8 @@ use super::tls;
 use crate::domain::reading::{Cause, Fault};
 
 /// The fault of a TCP connection that could not be made to `peer` (an address as people read it).
-pub(super) fn unconnected(peer: std::net::SocketAddr, error: &io::Error) -> Fault {
-    let cause = match Errno::from_io_error(error) {
-        _ if is_exhausted(error) => Cause::Exhausted,
-        Some(Errno::CONNREFUSED) => Cause::Refused,
-        Some(Errno::HOSTUNREACH | Errno::HOSTDOWN) => Cause::Unreachable,
-        Some(Errno::TIMEDOUT) => Cause::Timeout,
-        Some(Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE) => Cause::Reset,
-        // No address of ours fits: for IPv6 there is none, for IPv4 all ports towards this peer are taken.
-        Some(Errno::ADDRNOTAVAIL) if peer.is_ipv4() => Cause::Exhausted,
-        // No route, no address of that family, a firewall of ours (EPERM), or something new: nothing of it is the target's.
-        _ => Cause::Network,
-    };
+pub(super) fn unconnected(peer: SocketAddr, error: &io::Error) -> Fault {
+    let cause = cause(error, peer.is_ipv4());
     let what = match cause {
         Cause::Refused => format!("connection refused: nobody listens at {peer}"),
         Cause::Unreachable => format!("{peer} cannot be reached: {error}"),
@@ -32,9 +23,38 @@ pub(super) fn unconnected(peer: std::net::SocketAddr, error: &io::Error) -> Faul
         | Cause::Status
         | Cause::Redirect
         | Cause::Protocol
+        | Cause::Denied
+        | Cause::CutOff
         | Cause::Resolver => format!("no connection to {peer}: {error}"),
     };
     Fault::new(cause, what)
+}
+
+/// The fault of a packet that could not be sent to `ip`.
+pub(super) fn unsent(ip: IpAddr, error: &io::Error) -> Fault {
+    let cause = cause(error, ip.is_ipv4());
+    let what = if cause == Cause::Unreachable {
+        format!("{ip} cannot be reached: {error}")
+    } else if cause.is_blind() {
+        format!("this machine cannot send to {ip}: {error}")
+    } else {
+        format!("no answer from {ip}: {error}")
+    };
+    Fault::new(cause, what)
+}
+
+fn cause(error: &io::Error, ipv4: bool) -> Cause {
+    match Errno::from_io_error(error) {
+        _ if is_exhausted(error) => Cause::Exhausted,
+        Some(Errno::CONNREFUSED) => Cause::Refused,
+        Some(Errno::HOSTUNREACH | Errno::HOSTDOWN) => Cause::Unreachable,
+        Some(Errno::TIMEDOUT) => Cause::Timeout,
+        Some(Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE) => Cause::Reset,
+        // No address of ours fits: for IPv6 there is none, for IPv4 all ports towards this peer are taken.
+        Some(Errno::ADDRNOTAVAIL) if ipv4 => Cause::Exhausted,
+        // No route, no address of that family, a firewall of ours (EPERM), or something new: nothing of it is the target's.
+        _ => Cause::Network,
+    }
 }
 
 /// The fault of an open connection that failed while `doing` something (`"sending the request"`).

@@ -1,11 +1,14 @@
 //! What several kinds of probe stand on: names to addresses, TCP, TLS, and the trace of phases. No kind lives here.
 
+mod address;
 mod dial;
+mod echo;
 mod failure;
 mod resolver;
 mod tls;
 mod trace;
 
+pub use address::Address;
 pub use resolver::Resolver;
 pub use tls::Stream;
 pub use trace::{Stage, Trace};
@@ -16,12 +19,14 @@ use tokio_rustls::TlsConnector;
 
 use crate::fetch::Roots;
 
+pub(crate) use dial::telling;
 pub(crate) use failure::broken;
 
 /// What all probes share; built once at start.
 pub struct Kit {
     resolver: Resolver,
     tls: TlsConnector,
+    pub(super) echo: echo::Echo,
 }
 
 impl Kit {
@@ -32,7 +37,7 @@ impl Kit {
 
     /// Takes another resolver; for tests of what ours cannot be made to do.
     pub fn with_resolver(roots: &Roots, resolver: Resolver) -> Self {
-        Self { resolver, tls: TlsConnector::from(roots.tls()) }
+        Self { resolver, tls: TlsConnector::from(roots.tls()), echo: echo::Echo::new() }
     }
 }
 

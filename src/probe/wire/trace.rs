@@ -49,6 +49,13 @@ impl Trace {
         self.close(Instant::now());
     }
 
+    /// Ends the open stage as if it had taken `took`: what was measured apart from it.
+    pub fn answered(&mut self, took: Duration) {
+        if let Some((stage, _)) = self.stage.take() {
+            self.add(stage, took);
+        }
+    }
+
     /// Time since the start.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
@@ -92,7 +99,12 @@ impl Trace {
     }
 
     fn close(&mut self, now: Instant) {
-        let Some((stage, since)) = self.stage.take() else { return };
+        if let Some((stage, since)) = self.stage.take() {
+            self.add(stage, now - since);
+        }
+    }
+
+    fn add(&mut self, stage: Stage, took: Duration) {
         let slot = match stage {
             Stage::Dns => &mut self.phases.dns,
             Stage::Connect => &mut self.phases.connect,
@@ -100,7 +112,7 @@ impl Trace {
             Stage::FirstByte => &mut self.phases.first_byte,
             Stage::Rest => return,
         };
-        *slot = Some(slot.unwrap_or_default() + (now - since));
+        *slot = Some(slot.unwrap_or_default() + took);
     }
 }
 

@@ -32,18 +32,22 @@ impl Wanted {
         let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
         let since = self.since.filter(|text| !text.trim().is_empty());
         let since = since.map(|text| moment(&text, now).map_err(bad)).transpose()?;
-        let pair = self.pair.filter(|text| !text.trim().is_empty());
-        let pair = pair.map(|text| {
-            text.parse::<PairName>().map_err(|why| bad(format!("`pair` is no pair such as DC3-SRV4: {why}")))
-        });
         let open = self.open.filter(|text| !text.is_empty());
         let open = open.map(|text| crate::env::value::flag(&text).map_err(|why| bad(format!("`open`: {why}"))));
-        Ok(Filter { since, pair: pair.transpose()?, open_only: open.transpose()?.unwrap_or(false), limit: self.limit })
+        Ok(Filter { since, pair: pair(self.pair)?, open_only: open.transpose()?.unwrap_or(false), limit: self.limit })
     }
 }
 
+/// Reads the parameter `pair`.
+pub(super) fn pair(text: Option<String>) -> Result<Option<PairName>, Problem> {
+    let text = text.filter(|text| !text.trim().is_empty());
+    let read = text.map(|text| text.parse::<PairName>());
+    read.transpose()
+        .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, format!("`pair` is no pair such as DC3-SRV4: {why}")))
+}
+
 /// Reads `7d`, `2026-01-31` or a moment with its offset.
-fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let text = text.trim();
     if let Ok(ago) = duration::parse(text) {
         return Ok(SignedDuration::try_from(ago)

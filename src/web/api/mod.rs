@@ -8,6 +8,7 @@ use super::State;
 pub mod health;
 pub mod history;
 pub mod pairs;
+pub mod report;
 
 /// Every route below `/api`.
 pub fn routes() -> Router<State> {
@@ -20,5 +21,6 @@ pub fn routes() -> Router<State> {
         .route("/pairs/{pair}/heal", post(pairs::heal))
         .route("/incidents", get(history::incidents))
         .route("/actions", get(history::actions))
+        .route("/report", get(report::report))
         .route("/reload", post(pairs::reload))
 }

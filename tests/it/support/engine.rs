@@ -272,7 +272,9 @@ fn word(write: &Write) -> Option<(String, String)> {
         Write::NoticeDead { channel, .. } => (channel.clone(), "dead".to_owned()),
         Write::Thread { channel, message_ref, .. } => (channel.clone(), format!("thread {message_ref}")),
         Write::ChannelMoved { channel, from, to } => (channel.clone(), format!("moved {from} {to}")),
-        Write::PairState { .. } | Write::NoticeRetry { .. } | Write::Setting { .. } => return None,
+        Write::PairState { .. } | Write::Watched { .. } | Write::NoticeRetry { .. } | Write::Setting { .. } => {
+            return None;
+        }
     })
 }
 

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod bot_api;
 pub mod engine;
 pub mod http;
+pub mod netns;
 pub mod postgres;
 pub mod sshd;
 pub mod stage;

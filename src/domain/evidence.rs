@@ -1,0 +1,54 @@
+//! What was found out about a failing check besides the check itself, right before anything is done about it.
+
+use serde::{Deserialize, Serialize};
+
+use super::name::ServerName;
+
+/// What speaks for or against the pair being what is broken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// A server it depends on, and that did not answer either.
+    pub parent: Option<ServerName>,
+    /// What the site's own host sees.
+    pub afar: Afar,
+}
+
+/// What the site's own host sees of the target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Afar {
+    /// It was not asked, or cannot be reached itself.
+    #[default]
+    NotAsked,
+    /// The same as we.
+    Down,
+    /// The target answers there.
+    Up,
+    /// It cannot look; why, and what to do.
+    CannotLook(String),
+}
+
+/// Why a failure is not told: something else is told in its place, or somebody said that it need not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quiet {
+    /// What it depends on is down, and that is told.
+    ParentDown,
+    /// A maintenance window is open.
+    Maintenance,
+    /// A storm is told in its place.
+    Storm,
+    /// That it flaps is told in its place.
+    Flapping,
+}
+
+impl Quiet {
+    /// The word used in the API and the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ParentDown => "parent_down",
+            Self::Maintenance => "maintenance",
+            Self::Storm => "storm",
+            Self::Flapping => "flapping",
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `tcp`: a connection can be made. Nothing is sent and nothing read.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use url::Url;
+
+use super::wire::{Address, Kit, Trace};
+use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
+use crate::domain::reading::Fault;
+
+/// `tcp`.
+pub const KIND: Kind = Kind { name: "tcp", schemes: &["tcp"], read };
+
+/// A `tcp` target at rest.
+struct Tcp {
+    address: Address,
+    port: u16,
+}
+
+fn read(text: &str) -> Result<Target, BadTarget> {
+    let url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::EmptyHost => BadTarget::NoHost(KIND.name.to_owned()),
+        error => BadTarget::Unreadable(error.to_string()),
+    })?;
+    let address = Address::read(&url)?;
+    let bad = |what: &str| BadTarget::Unreadable(format!("{what}; write tcp://host.example.org:5432"));
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("nobody logs in by only connecting"));
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return Err(bad("nothing may follow the port"));
+    }
+    let port = url.port().ok_or_else(|| bad("there is no port"))?;
+    if port == 0 {
+        return Err(bad("nobody can listen on port 0"));
+    }
+    Ok(Target::new(&format!("tcp://{address}:{port}"), Tcp { address, port }))
+}
+
+impl Probe for Tcp {
+    fn look<'a>(&'a self, kit: &'a Kit, trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            kit.dial(trace, self.address.host(), self.port, false).await?;
+            trace.finish();
+            Ok(())
+        })
+    }
+
+    fn from_afar(&self, limit: Duration) -> Option<String> {
+        let (host, port, seconds) =
+            (quoted(self.address.host().to_string().trim_matches(['[', ']'])), self.port, limit.as_secs().max(1));
+        Some(format!(
+            "if command -v nc >/dev/null 2>&1; then nc -z -w {seconds} {host} {port}; \
+             elif command -v bash >/dev/null 2>&1; then timeout {seconds} bash -c 'exec 3<>/dev/tcp/$0/$1' {host} {port} 2>/dev/null; \
+             else echo 'nc, bash'; exit {CANNOT_LOOK}; fi"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_cannot_be_connected_to_says_what_to_write() {
+        for (text, expected) in [
+            ("tcp:host:80", "the URL has no host; write for example `tcp://example.org/`"),
+            ("tcp://:80", "the URL has no host"),
+            ("tcp://host", "the URL cannot be read: there is no port; write tcp://host.example.org:5432"),
+            ("tcp://host:0", "the URL cannot be read: nobody can listen on port 0"),
+            ("tcp://host:99999", "the URL cannot be read: invalid port number"),
+            ("tcp://host:80/x", "the URL cannot be read: nothing may follow the port"),
+            ("tcp://host:80?send=x", "the URL cannot be read: nothing may follow the port"),
+            ("tcp://bob:s3cret@host:80", "the URL cannot be read: nobody logs in by only connecting"),
+        ] {
+            let error = Target::parse(text).map(|_| ()).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text:?} says {error:?}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        assert_eq!(Target::parse("TCP://Host:080/").unwrap().shown(), "tcp://host:80");
+        assert_eq!(Target::parse("tcp://[::1]:80").unwrap().shown(), "tcp://[::1]:80");
+    }
+}
