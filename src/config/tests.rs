@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::domain::ladder::Mode;
 use crate::env::{Absent, Later, Place as Where, Scope};
 
 /// The sample of the seed's README, to the letter.
@@ -58,6 +59,10 @@ pub(super) fn good(text: &str) -> Config {
     loaded.config.unwrap_or_else(|| panic!("{report}"))
 }
 
+pub(super) fn commands(pair: &Pair) -> Vec<&str> {
+    pair.rungs.iter().map(|rung| rung.command.as_str()).collect()
+}
+
 pub(super) fn errors(text: &str) -> Vec<String> {
     loaded(text).report.errors().map(ToString::to_string).collect()
 }
@@ -68,7 +73,7 @@ fn the_seeds_own_file_is_read_without_a_word() {
     assert!(loaded.report.is_empty(), "{}", loaded.report);
     let config = loaded.config.unwrap();
     assert_eq!(config.pairs.iter().map(|pair| pair.name.to_string()).collect::<Vec<_>>(), ["DC3-SRV4", "DC1-SRV5"]);
-    assert!(config.pairs.iter().all(|pair| pair.commands == ["systemctl restart network-service"]));
+    assert!(config.pairs.iter().all(|pair| commands(pair) == ["systemctl restart network-service"]));
     let pace = config.pace;
     assert_eq!((pace.interval, pace.max), (Duration::from_secs(30), Duration::from_mins(10)));
     assert_eq!((pace.factor, pace.attempts, pace.retry_delay), (1.5, 5, Duration::from_millis(500)));
@@ -89,13 +94,16 @@ fn what_is_not_set_has_the_promised_default() {
     assert_eq!((config.general.state_dir.to_str(), config.general.heartbeat.is_none()), (Some("."), true));
     assert_eq!(config.general.database_url.expose(), "sqlite://./monitor.db");
     assert_eq!((config.guard.budget.runs, config.guard.budget.window), (20, Duration::from_hours(1)));
-    assert!((config.guard.storm_share - 0.5).abs() < f64::EPSILON && !config.guard.dry_run);
+    assert!((config.guard.storm.share - 0.5).abs() < f64::EPSILON && !config.guard.dry_run);
     assert!(config.maintenance.is_empty());
     assert_eq!(config.host_keys, crate::host::HostKeyPolicy::AcceptNew);
     let pair = &config.pairs[0];
-    assert_eq!((pair.timeout, pair.verify_window, pair.verify_interval), (secs(60), secs(15), secs(5)));
+    assert_eq!(
+        (pair.rungs[0].timeout, pair.rungs[0].verify_window, pair.verify_interval),
+        (secs(60), secs(15), secs(5))
+    );
     assert_eq!((config.telegram.api_url.as_str(), config.telegram.thread), ("https://api.telegram.org", None));
-    assert_eq!(config.safer.len(), 6, "{:?}", config.safer);
+    assert_eq!(config.safer.len(), 7, "{:?}", config.safer);
 }
 
 #[test]
@@ -120,8 +128,11 @@ fn every_default_and_every_example_can_be_read_by_its_own_key() {
                 "PID_FILE" | "PROCESS" => "DC3_LOCAL=true\n",
                 "SIGNAL" => "DC3_LOCAL=true\nDC3_PROCESS=nginx\n",
                 "HOOK_BODY" | "HOOK_HEADER" | "HOOK_STATUS" => "DC3_HOOK_URL=http://x/\n",
+                "DEPENDS_ON" => "MAPPINGS=DC3:SRV4,DC3:SRV1,DC3:SRV2\nSRV1_URL=http://x/\nSRV2_URL=http://x/\n",
+                "WITNESS_QUORUM" => "WITNESSES=http://x/,http://y/\nDC3_WITNESSES=http://x/,http://y/\n",
                 _ => "",
             };
+            let kept = if key.name == "DEPENDS_ON" { kept.replace("MAPPINGS=DC3:SRV4\n", "") } else { kept };
             let text = format!("{kept}{full}={value}\n{company}");
             assert!(!value.is_empty(), "{full} has no {name}");
             assert_eq!(errors(&text), [""; 0], "{name} of {full}");
@@ -190,12 +201,66 @@ fn a_ladder_takes_each_rung_from_the_narrowest_scope_that_sets_it() {
          DC3_COMMAND_3=site three\nDC3_SRV5_COMMAND_2=pair two\nDC3_COMMAND_TIMEOUT=2m\nDC3_SRV5_COMMAND_TIMEOUT=3m\n",
         LEAST.replace("MAPPINGS=DC3:SRV4\n", "")
     ));
-    let ladder = |n: usize| config.pairs[n].commands.join(" | ");
+    let ladder = |n: usize| commands(&config.pairs[n]).join(" | ");
     assert_eq!(ladder(0), "site one | two | site three");
     assert_eq!(ladder(1), "site one | pair two | site three");
     assert_eq!(ladder(2), "one | two");
-    let limits: Vec<u64> = config.pairs.iter().map(|pair| pair.timeout.as_secs()).collect();
+    let limits: Vec<u64> = config.pairs.iter().map(|pair| pair.rungs[0].timeout.as_secs()).collect();
     assert_eq!(limits, [120, 180, 60]);
+}
+
+#[test]
+fn each_rung_takes_its_terms_from_the_narrowest_scope_and_its_own_number_first() {
+    let config = good(&format!(
+        "{LEAST}COMMAND_2=two\nCOMMAND_3=three\nCOMMAND_TIMEOUT=10\nCOMMAND_2_TIMEOUT=20\nDC3_COMMAND_3_TIMEOUT=30\n\
+         COMMAND_MODE=dry\nDC3_SRV4_COMMAND_3_MODE=Approve\nCOMMAND_3_AFTER=5m\nDC3_COMMAND_VERIFY_WINDOW=1m\n\
+         VERIFY_WINDOW=2m\nCOMMAND_2_VERIFY_WINDOW=3m\nDC3_RECOVERY_COMMAND=bye\n"
+    ));
+    let pair = &config.pairs[0];
+    let of = |f: fn(&ladder::Rung) -> u64| pair.rungs.iter().map(f).collect::<Vec<_>>();
+    assert_eq!(of(|rung| rung.timeout.as_secs()), [10, 20, 30]);
+    assert_eq!(of(|rung| rung.terms.after.as_secs()), [0, 0, 300]);
+    assert_eq!(of(|rung| rung.verify_window.as_secs()), [60, 60, 60], "the site's wins over the agent's, whole");
+    let modes: Vec<Mode> = pair.rungs.iter().map(|rung| rung.terms.mode).collect();
+    assert_eq!(modes, [Mode::Dry, Mode::Dry, Mode::Approve]);
+    assert_eq!(pair.recovery.as_ref().map(|run| (run.command.as_str(), run.timeout.as_secs())), Some(("bye", 10)));
+    assert_eq!(
+        errors(&format!("{LEAST}COMMAND_MODE=sometimes\n")),
+        [".env:10: COMMAND_MODE: found `sometimes`, expected one of: auto, approve, dry"]
+    );
+}
+
+#[test]
+fn what_a_server_depends_on_is_watched_and_not_itself() {
+    let two = LEAST.replace("MAPPINGS=DC3:SRV4", "MAPPINGS=DC3:SRV4,DC3:SRV5") + "SRV5_URL=http://srv5.example.com/\n";
+    let config = good(&format!("{two}SRV4_DEPENDS_ON=SRV5\n"));
+    let parents = &config.servers[&ServerName::new("SRV4").unwrap()].depends_on;
+    assert_eq!(parents.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["SRV5"]);
+    let wrong = errors(&format!("{two}SRV4_DEPENDS_ON=SRV5,SRV9\nSRV5_DEPENDS_ON=SRV4\n"));
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
+    assert!(wrong.iter().any(|error| error.contains("names `SRV9`, which no pair of MAPPINGS watches")));
+    assert!(wrong.iter().any(|error| error.contains("SRV5_DEPENDS_ON: comes back to itself")));
+}
+
+#[test]
+fn witnesses_belong_to_the_agent_or_to_a_site_and_there_are_enough_of_them() {
+    let config = good(&format!(
+        "{LEAST}WITNESSES=icmp://192.168.1.1, https://1.1.1.1\nWITNESS_QUORUM=2\nDC3_WITNESSES=tcp://10.0.0.1:22\n\
+         DC3_WITNESS_QUORUM=1\n"
+    ));
+    let all = config.witnesses.unwrap();
+    assert_eq!((all.key.as_str(), all.targets.len(), all.quorum, all.timeout.as_secs()), ("WITNESSES", 2, 2, 2));
+    let own = config.sites[&SiteName::new("DC3").unwrap()].witnesses.as_ref().unwrap();
+    assert_eq!((own.key.as_str(), own.targets.len(), own.quorum), ("DC3_WITNESSES", 1, 1));
+    let few = errors(&format!("{LEAST}WITNESSES=icmp://192.168.1.1\nWITNESS_QUORUM=2\n"));
+    assert_eq!(
+        few,
+        [
+            ".env:11: WITNESS_QUORUM: is 2, but there are only 1 witnesses: they could never be enough; set a number from 1 to 1"
+        ]
+    );
+    let bad = errors(&format!("{LEAST}WITNESSES=gopher://x,https://1.1.1.1\n"));
+    assert!(bad[0].contains("`gopher` is not a known scheme"), "{bad:?}");
 }
 
 #[test]

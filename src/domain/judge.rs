@@ -13,6 +13,7 @@ use super::ladder::Answers;
 use super::notice::{Deed, Failed, News};
 use super::outage::{Asked, Healed, Outage, State};
 use super::reading::{Fault, Phases};
+use super::recovery::Aftercare;
 use super::remedy::{IncidentId, Run, RunStatus, Verdict};
 use super::step::{Effect, Next, Seen};
 
@@ -31,18 +32,6 @@ pub struct Rules {
     pub hold: Duration,
     /// What is run on recovery.
     pub recovery: Aftercare,
-}
-
-/// What is run when an incident ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Aftercare {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// Something that is run once, whatever comes of it.
-    Once,
-    /// Something that can be repeated, and is until it succeeded.
-    UntilDone,
 }
 
 /// One pair's state machine.
@@ -216,7 +205,9 @@ impl Judge {
                 return effects;
             }
             State::Down(outage) => {
-                self.helpless = outage.last.as_ref().is_some_and(|last| last.rung >= self.rules.rungs);
+                // After a first command the service may only be starting.
+                self.helpless =
+                    outage.runs >= 2 && outage.last.as_ref().is_some_and(|last| last.rung >= self.rules.rungs);
                 outage.rising = None;
                 outage.failures = outage.failures.saturating_add(1);
                 outage.fault = fault;
@@ -233,6 +224,8 @@ impl Judge {
                     ordered: None,
                     last: None,
                     told: false,
+                    held: false,
+                    runs: 0,
                     gave_up: false,
                     standing: false,
                     rising: None,
@@ -260,6 +253,7 @@ impl Judge {
         let mut effects = vec![Effect::Judged { run: ordered.run, verdict }];
         let command = ordered.command.clone();
         if started {
+            outage.runs = outage.runs.saturating_add(1);
             outage.last = Some(ordered);
         }
         effects.extend(self.deed(now, Deed::Command { command, run }));
@@ -298,6 +292,7 @@ impl Judge {
         let gave_up = self.helpless && !held && !outage.gave_up;
         outage.gave_up |= gave_up;
         outage.told |= !held;
+        outage.held |= held;
         let news = News::Failed(Failed {
             failures: outage.failures,
             attempts,
@@ -325,4 +320,4 @@ pub(super) fn until(earlier: Timestamp, later: Timestamp) -> Duration {
 
 #[cfg(test)]
 #[path = "judge_tests.rs"]
-mod tests;
+pub(super) mod tests;

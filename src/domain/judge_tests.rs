@@ -1,36 +1,39 @@
 //! Stories of the judge, and properties over all of them.
 
 use super::*;
+use crate::domain::notice::Healer;
+use crate::domain::outage::Ordered;
 use crate::domain::reading::Cause;
 use crate::domain::refusal::Refusal;
-use crate::domain::remedy::RunStatus;
+use crate::domain::remedy::{RunId, RunStatus};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-fn at(second: i64) -> Timestamp {
+pub(in crate::domain) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
 }
 
-fn rules(rungs: u32) -> Rules {
+pub(in crate::domain) fn rules(rungs: u32) -> Rules {
     let backoff = Backoff::new(Duration::from_secs(30), 1.5, Duration::from_mins(10));
-    Rules { backoff, attempts: 3, rungs }
+    Rules { backoff, attempts: 3, rungs, successes: 1, hold: Duration::ZERO, recovery: Aftercare::Nothing }
 }
 
-fn down() -> Seen {
+pub(in crate::domain) fn down() -> Seen {
     let fault = Fault::new(Cause::Refused, "connection refused");
     Seen::Down { fault, phases: Phases::default(), incident: IncidentId(Uuid::from_u128(7)) }
 }
 
-fn permitted() -> Seen {
+pub(in crate::domain) fn permitted() -> Seen {
     Seen::Permitted(Ordered {
         run: RunId(Uuid::from_u128(9)),
         rung: 1,
         command: "fix".into(),
         ends_within: Duration::ZERO,
+        once: false,
     })
 }
 
-fn ran(status: RunStatus) -> Seen {
+pub(in crate::domain) fn ran(status: RunStatus) -> Seen {
     let started = matches!(status, RunStatus::Executed | RunStatus::Failed | RunStatus::Timeout);
     Seen::Ran(Run {
         status,
@@ -43,28 +46,33 @@ fn ran(status: RunStatus) -> Seen {
     })
 }
 
-fn verified(up_after: Option<u64>) -> Seen {
+pub(in crate::domain) fn verified(up_after: Option<u64>) -> Seen {
     let run = RunId(Uuid::from_u128(9));
     Seen::Verified { run, up_after: up_after.map(Duration::from_secs), command: "fix".into() }
 }
 
-fn refused() -> Seen {
+pub(in crate::domain) fn refused() -> Seen {
     Seen::Refused { command: "fix".into(), refusal: Refusal::DryRun }
 }
 
 /// One word per effect, so that a story reads as one.
-fn words(effects: &[Effect]) -> Vec<String> {
+pub(in crate::domain) fn words(effects: &[Effect]) -> Vec<String> {
     let word = |effect: &Effect| match effect {
         Effect::Opened => "open".into(),
         Effect::Closed { healed_by, .. } => if healed_by.is_some() { "close healed" } else { "close" }.into(),
-        Effect::Ask { attempt, rung } => format!("ask #{attempt} rung {rung}"),
+        Effect::Ask { attempt } => format!("ask #{attempt}"),
+        Effect::AskRecovery { attempt, .. } => format!("ask recovery #{attempt}"),
+        Effect::Save => "save".into(),
+        Effect::Tell { held: true, .. } => "held".into(),
         Effect::Judged { verdict, .. } => format!("judged {}", verdict.as_str()),
         Effect::Tell { news: News::Failed(f), .. } => {
-            format!("tell down #{} next {}", f.failures, f.next.as_secs_f64())
+            let gave_up = if f.gave_up { " gave up" } else { "" };
+            format!("tell down #{} next {}{gave_up}", f.failures, f.next.as_secs_f64())
         }
         Effect::Tell { news: News::Recovered(r), .. } => {
             format!("tell up #{}{}", r.failures, if r.while_off { " while off" } else { "" })
         }
+        Effect::Tell { news, .. } => format!("{news:?}"),
         Effect::Verify => "verify".into(),
         Effect::Next(Next::Slot) => "slot".into(),
         Effect::Next(Next::In(delay)) => format!("in {}", delay.as_secs_f64()),
@@ -86,7 +94,7 @@ fn the_stories() {
             vec![
                 "slot",
                 "open",
-                "ask #1 rung 1",
+                "ask #1",
                 "judged ran_but_down",
                 "tell down #1 next 30",
                 "in 30",
@@ -115,18 +123,18 @@ fn the_stories() {
             ],
             vec![
                 "open",
-                "ask #1 rung 1",
+                "ask #1",
                 "judged ran_but_down",
                 "tell down #1 next 30",
                 "in 30",
                 "verify",
-                "ask #2 rung 1",
+                "ask #2",
                 "judged failed",
                 "tell down #2 next 67.5",
                 "in 67.5",
                 "verify",
-                "ask #3 rung 1",
-                "tell down #3 next 101.25",
+                "ask #3",
+                "tell down #3 next 101.25 gave up",
                 "in 101.25",
                 "close",
                 "tell up #3",
@@ -137,7 +145,7 @@ fn the_stories() {
             "what never reached the host is not verified",
             1,
             vec![down(), permitted(), ran(AuthFailed)],
-            vec!["open", "ask #1 rung 1", "judged could_not_run", "tell down #1 next 30", "in 30"],
+            vec!["open", "ask #1", "judged could_not_run", "tell down #1 next 30", "in 30"],
         ),
         (
             "the ladder is climbed and its last rung is kept",
@@ -145,13 +153,13 @@ fn the_stories() {
             vec![down(), refused(), down(), refused(), down()],
             vec![
                 "open",
-                "ask #1 rung 1",
+                "ask #1",
                 "tell down #1 next 30",
                 "in 30",
-                "ask #2 rung 2",
+                "ask #2",
                 "tell down #2 next 67.5",
                 "in 67.5",
-                "ask #3 rung 2",
+                "ask #3",
             ],
         ),
         (
@@ -193,7 +201,7 @@ fn after_an_interruption_it_tells_once_looks_and_waits_for_the_promised_moment()
     let mut judge = Judge::new(rules(1), serde_json::from_str(&saved).unwrap());
     assert_eq!(words(&judge.step(at(3), Seen::Resumed)), ["judged interrupted", "tell down #1 next 27"]);
     assert_eq!(words(&judge.step(at(4), down())), ["in 26"], "the first look runs nothing");
-    assert_eq!(words(&judge.step(at(30), down())), ["ask #2 rung 1"]);
+    assert_eq!(words(&judge.step(at(30), down())), ["ask #2"]);
 
     let mut again = Judge::new(rules(1), serde_json::from_str(&saved).unwrap());
     again.step(at(3), Seen::Resumed);
@@ -209,7 +217,7 @@ fn a_command_that_may_still_run_is_waited_for_after_a_restart() {
     let mut judge = Judge::new(rules(1), judge.state().clone());
     assert_eq!(words(&judge.step(at(3), Seen::Resumed)), ["judged interrupted", "tell down #1 next 97"]);
     assert_eq!(words(&judge.step(at(35), down())), ["in 30"], "looked at in the pair's own pace");
-    assert_eq!(words(&judge.step(at(100), down())), ["ask #2 rung 1"]);
+    assert_eq!(words(&judge.step(at(100), down())), ["ask #2"]);
 }
 
 #[test]
@@ -239,6 +247,15 @@ fn a_recovery_is_only_called_unaided_when_no_command_reached_its_host() {
     assert_eq!(by(vec![down(), refused(), Seen::Up]), Some(Healer::Itself));
 }
 
+pub(in crate::domain) fn recovery_permitted() -> Seen {
+    let Seen::Permitted(ordered) = permitted() else { unreachable!() };
+    Seen::RecoveryPermitted(Ordered { rung: 0, ..ordered })
+}
+
+pub(in crate::domain) fn told(judge: &mut Judge, seen: Vec<(i64, Seen)>) -> Vec<String> {
+    seen.into_iter().flat_map(|(second, seen)| words(&judge.step(at(second), seen))).collect()
+}
+
 fn any_seen() -> impl Strategy<Value = Seen> {
     prop_oneof![
         Just(Seen::Up),
@@ -251,13 +268,15 @@ fn any_seen() -> impl Strategy<Value = Seen> {
         Just(verified(None)),
         Just(verified(Some(1))),
         Just(Seen::Resumed),
+        Just(recovery_permitted()),
+        any::<bool>().prop_map(|done| Seen::RecoveryEnded { done }),
     ]
 }
 
 proptest! {
     #[test]
     fn whatever_comes_in_whatever_order(seen in prop::collection::vec(any_seen(), 0..60)) {
-        let mut judge = Judge::new(rules(2), State::Fresh);
+        let mut judge = Judge::new(Rules { recovery: Aftercare::UntilDone, ..rules(2) }, State::Fresh);
         let mut open = 0i64;
         for (second, seen) in seen.into_iter().enumerate() {
             let was_down = judge.outage().is_some();
@@ -266,12 +285,12 @@ proptest! {
                 match effect {
                     Effect::Opened => open += 1,
                     Effect::Closed { .. } => open -= 1,
-                    Effect::Ask { rung, .. } => {
-                        prop_assert!((1..=2).contains(rung));
+                    Effect::Ask { .. } => {
                         let was_asked = matches!(seen, Seen::Down { .. });
                         prop_assert!(was_asked, "only a check that said down asks");
                     }
-                    Effect::Judged { .. } | Effect::Tell { .. } | Effect::Verify | Effect::Next(_) => {}
+                    Effect::AskRecovery { .. } => prop_assert!(judge.outage().is_none(), "only a pair that is up"),
+                    Effect::Judged { .. } | Effect::Save | Effect::Tell { .. } | Effect::Verify | Effect::Next(_) => {}
                 }
             }
             prop_assert!(open == i64::from(judge.outage().is_some()), "one incident at the most");

@@ -16,7 +16,7 @@ pub mod notice;
 pub mod outage;
 pub mod reading;
 pub mod record;
-mod recovery;
+pub mod recovery;
 pub mod refusal;
 pub mod remedy;
 pub mod report;

@@ -46,9 +46,15 @@ pub struct Outage {
     pub ordered: Option<Ordered>,
     /// The last command that reached its host; credited when a probe inside its verify window sees the target up.
     pub last: Option<Ordered>,
-    /// People were told of it; only then they are told that it is over.
-    #[serde(default = "yes")]
+    /// People were told of a failure.
+    #[serde(default)]
     pub told: bool,
+    /// A failure was held back from them. When none was told, they are not told that it is over either.
+    #[serde(default)]
+    pub held: bool,
+    /// Commands that reached their host.
+    #[serde(default)]
+    pub runs: u32,
     /// People were told that healing does not help.
     #[serde(default)]
     pub gave_up: bool,
@@ -64,11 +70,6 @@ pub struct Outage {
     /// The answers to those that were.
     #[serde(default)]
     pub answers: Answers,
-}
-
-/// What was saved before there was quiet had been told.
-fn yes() -> bool {
-    true
 }
 
 /// A pair that is up again while its incident is still open (`RECOVERY_SUCCESSES`, `RECOVERY_HOLD`).

@@ -5,11 +5,23 @@
 use jiff::Timestamp;
 
 use super::evidence::Quiet;
-use super::judge::{Aftercare, Judge, later, until};
+use super::judge::{Judge, later, until};
 use super::notice::{Healer, News, Recovered};
 use super::outage::{Healed, Ordered, Outage, Owed, Rising, State};
 use super::remedy::Verdict;
 use super::step::{Effect, Next};
+
+/// What is run when an incident ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Aftercare {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Something that is run once, whatever comes of it.
+    Once,
+    /// Something that can be repeated, and is until it succeeded.
+    UntilDone,
+}
 
 impl Judge {
     /// Takes a success while an incident is open, `healed` when it lay in a verify window.
@@ -34,7 +46,7 @@ impl Judge {
     }
 
     fn recovered(&mut self, now: Timestamp, outage: Outage, while_off: bool) -> Vec<Effect> {
-        let Outage { incident, since, failures, told, last, rising, .. } = outage;
+        let Outage { incident, since, failures, told, held, last, rising, .. } = outage;
         let (up_since, healed) = rising.map_or((now, None), |rising| (rising.since, rising.healed));
         let healed_by = healed.as_ref().map(|healed| healed.run);
         let mut effects: Vec<Effect> =
@@ -47,7 +59,7 @@ impl Judge {
         let next = self.rules.backoff.interval();
         let news = News::Recovered(Recovered { failures, next, down_for: until(since, up_since), by, while_off });
         // Whoever heard of the failure hears of its end, unless all of it is told as one.
-        let held = !told || self.quiet() == Some(Quiet::Flapping);
+        let held = (held && !told) || self.quiet() == Some(Quiet::Flapping);
         effects.extend([Effect::Closed { incident, healed_by }, Effect::Tell { incident, news, held }]);
         effects.extend(self.recovery_due(now));
         effects.push(Effect::Next(Next::In(next)));
@@ -94,3 +106,7 @@ impl Judge {
         vec![Effect::Judged { run: ordered.run, verdict: Verdict::Interrupted }, Effect::Save]
     }
 }
+
+#[cfg(test)]
+#[path = "recovery_tests.rs"]
+mod tests;

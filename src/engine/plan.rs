@@ -7,10 +7,10 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::evidence::Afar;
-use crate::domain::judge::Aftercare;
 use crate::domain::ladder::Terms;
 use crate::domain::name::{PairName, ServerName, SiteName};
 use crate::domain::reading::Reading;
+use crate::domain::recovery::Aftercare;
 use crate::domain::{guard, judge};
 use crate::probe::Target;
 use crate::probe::wire::Kit;

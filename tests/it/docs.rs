@@ -238,7 +238,7 @@ const COMMAND: &str = "systemctl restart network-service";
 
 fn notice(pair: &str, news: News) -> Notice {
     let at = "2023-10-15T09:31:15Z".parse().unwrap();
-    Notice { id: NoticeId(Uuid::nil()), pair: pair.parse().unwrap(), incident: IncidentId(Uuid::nil()), at, news }
+    Notice { id: NoticeId(Uuid::nil()), pair: Some(pair.parse().unwrap()), incident: IncidentId(Uuid::nil()), at, news }
 }
 
 fn failed(failures: u32, next: f64, deed: Deed) -> News {
@@ -250,6 +250,9 @@ fn failed(failures: u32, next: f64, deed: Deed) -> News {
         fault: Fault::new(Cause::Refused, "connection refused: nobody listens at 10.0.0.4:80"),
         phases: Phases { dns: Some(Duration::from_millis(5)), ..Phases::default() },
         deed,
+        gave_up: false,
+        record: None,
+        holds: Vec::new(),
     })
 }
 

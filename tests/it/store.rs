@@ -133,8 +133,17 @@ fn notice(n: u128) -> Notice {
         fault,
         phases: Phases::default(),
         deed: Deed::Nothing,
+        gave_up: false,
+        record: None,
+        holds: Vec::new(),
     };
-    Notice { id: NoticeId(id(n)), pair: pair(), incident: IncidentId(id(1)), at: at(1), news: News::Failed(failed) }
+    Notice {
+        id: NoticeId(id(n)),
+        pair: Some(pair()),
+        incident: IncidentId(id(1)),
+        at: at(1),
+        news: News::Failed(failed),
+    }
 }
 
 fn queued(notice: Notice) -> Write {

@@ -59,7 +59,7 @@ async fn refused(trouble: Trouble) -> Undelivered {
 fn notice(news: News) -> Notice {
     Notice {
         id: NoticeId(Uuid::nil()),
-        pair: "DC3:SRV4".parse().unwrap(),
+        pair: Some("DC3:SRV4".parse().unwrap()),
         incident: IncidentId(Uuid::nil()),
         at: "2023-10-15T09:31:15Z".parse().unwrap(),
         news,
@@ -80,6 +80,9 @@ fn failed(command: &str, run: Run) -> News {
         fault: Fault::new(Cause::Status, "503 <Service & Unavailable>"),
         phases: Phases::default(),
         deed: Deed::Command { command: command.to_owned(), run },
+        gave_up: false,
+        record: None,
+        holds: Vec::new(),
     })
 }
 

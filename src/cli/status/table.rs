@@ -172,6 +172,10 @@ mod tests {
             checked_at: None,
             next_check_s: (!down).then_some(12.2),
             budget_spent: u32::from(down) * 2,
+            quiet: None,
+            flapping: false,
+            maintenance_until: None,
+            approval: None,
         }
     }
 
@@ -185,6 +189,8 @@ mod tests {
                 started_at: "2026-01-01T00:00:00Z".parse().unwrap(),
                 at: "2026-01-01T02:03:04Z".parse().unwrap(),
                 storm: true,
+                stops: Vec::new(),
+                cut_off: std::collections::BTreeMap::new(),
                 checks: CheckCounters { made: 120, commands: 3, ..CheckCounters::default() },
                 pairs: vec![
                     pair("DC3-SRV4", PairState::Up),

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::Facts;
+use crate::domain::name::ServerName;
 use crate::domain::notice::{Deed, Failed, Healer, News, Notice, Recovered};
 use crate::domain::reading::{Cause, Fault, Phases};
 use crate::domain::refusal::Refusal;
@@ -55,7 +56,13 @@ pub fn notice(news: News) -> Notice {
 }
 
 pub fn notice_of(pair: &str, news: News) -> Notice {
-    Notice { id: NoticeId(Uuid::nil()), pair: pair.parse().unwrap(), incident: IncidentId(Uuid::nil()), at: at(), news }
+    Notice {
+        id: NoticeId(Uuid::nil()),
+        pair: Some(pair.parse().unwrap()),
+        incident: IncidentId(Uuid::nil()),
+        at: at(),
+        news,
+    }
 }
 
 pub fn run(status: RunStatus) -> Run {
@@ -87,6 +94,9 @@ pub fn failed(failures: u32, next: f64, deed: Deed) -> Failed {
             ..Phases::default()
         },
         deed,
+        gave_up: false,
+        record: None,
+        holds: Vec::new(),
     }
 }
 
@@ -94,8 +104,22 @@ pub fn recovered(failures: u32, by: Healer) -> Recovered {
     Recovered { failures, next: Duration::from_secs(30), down_for: Duration::from_secs(330), by, while_off: false }
 }
 
-pub fn refusals() -> [Refusal; 9] {
-    [
+pub fn refusals() -> Vec<Refusal> {
+    vec![
+        Refusal::Cooldown { until: at() },
+        Refusal::Flapping { changes: 12, window_s: 3600 },
+        Refusal::Stopped { by: "anna".to_owned(), since: at(), until: None },
+        Refusal::Stopped { by: "anna".to_owned(), since: at(), until: Some(at()) },
+        Refusal::Maintenance { until: at() },
+        Refusal::ParentDown { parent: ServerName::new("SRV1").unwrap() },
+        Refusal::CutOff { answered: 1, needed: 2 },
+        Refusal::OnlyOurRoute,
+        Refusal::NotCrossChecked { why: "it has neither curl nor wget".to_owned() },
+        Refusal::TooEarly { until: at() },
+        Refusal::DryRung,
+        Refusal::AwaitingApproval { id: "3f2a90".to_owned() },
+        Refusal::Denied { by: "anna".to_owned() },
+        Refusal::DownAgain,
         Refusal::BudgetSpent { until: at(), runs: 20, window_s: 3600 },
         Refusal::Storm { down: 7, of: 9 },
         Refusal::NameNotFound,
@@ -118,7 +142,7 @@ pub fn deeds() -> Vec<Deed> {
     }
     deeds.push(commanded(Run { exit_code: Some(1), excerpt: "one\ntwo".into(), ..run(RunStatus::Failed) }));
     deeds.push(commanded(Run { signal: Some("KILL".into()), ..run(RunStatus::Failed) }));
-    deeds.extend(refusals().map(|refusal| Deed::Refused { command: COMMAND.to_owned(), refusal }));
+    deeds.extend(refusals().into_iter().map(|refusal| Deed::Refused { command: COMMAND.to_owned(), refusal }));
     deeds
 }
 

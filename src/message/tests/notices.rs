@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use super::*;
+use crate::domain::notice::{CutOff, Drill};
+use crate::domain::record::Record;
 use crate::message::{Language, Rich, Row, Span, compose, digest};
 
 fn ru(news: News) -> String {
@@ -142,7 +144,28 @@ fn a_host_key_that_is_refused_is_not_said_to_have_changed_because_none_may_be_re
 
 #[test]
 fn a_refusal_says_why_and_which_key_decides_it() {
-    let keys = ["REMEDY_BUDGET", "STORM_LIMIT", "DNS", "DRY_RUN", "STATE_DIR", ""];
+    let keys = [
+        "REMEDY_COOLDOWN",
+        "FLAP_LIMIT",
+        "anna",
+        "anna",
+        "MAINTENANCE",
+        "DEPENDS_ON",
+        "WITNESSES",
+        "CROSS_CHECK",
+        "CROSS_CHECK",
+        "COMMAND_AFTER",
+        "COMMAND_MODE",
+        "monitor approve 3f2a90",
+        "anna",
+        "",
+        "REMEDY_BUDGET",
+        "STORM_LIMIT",
+        "DNS",
+        "DRY_RUN",
+        "STATE_DIR",
+        "",
+    ];
     for language in Language::ALL {
         for (refusal, key) in refusals().into_iter().zip(keys) {
             let deed = Deed::Refused { command: COMMAND.into(), refusal };
@@ -229,5 +252,63 @@ fn a_digest_of_the_longest_names_fits_one_message_in_every_language() {
     for language in Language::ALL {
         let text = digest(&all, language, &facts()).to_plain();
         assert!(text.encode_utf16().count() <= Rich::MAX_UNITS, "{}", text.encode_utf16().count());
+    }
+}
+
+#[test]
+fn what_else_is_worth_a_line_takes_the_second_one_and_the_timings_join_the_first() {
+    let record = Record { healed: 14, runs: 15, median: Some(Duration::from_secs(6)) };
+    let never = Record { healed: 0, runs: 3, median: None };
+    let base = || failed(1, 30.0, Deed::Nothing);
+    let holds = vec!["DC3:SRV5".parse().unwrap(), "DC1:SRV6".parse().unwrap()];
+    for (failed, line) in [
+        (Failed { record: Some(record), ..base() }, "This command has healed 14 of 15 times so far, median 6 s"),
+        (Failed { record: Some(never), ..base() }, "This command has not helped so far, in 3 runs"),
+        (
+            Failed { record: Some(never), holds: holds.clone(), ..base() },
+            "Held as long as it is down: DC3-SRV5, DC1-SRV6",
+        ),
+        (
+            Failed { gave_up: true, holds, ..base() },
+            "Healing does not help: the last rung has run and it is still down. Tries go on as far as the budget goes",
+        ),
+    ] {
+        let text = compose(&notice(News::Failed(failed)), Language::En, &facts()).to_plain();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.last(), Some(&line));
+        assert!(lines[lines.len() - 2].ends_with("connection refused). Timings: DNS 5 ms, TCP 10 ms"), "{text}");
+    }
+}
+
+#[test]
+fn every_alarm_fits_one_message_and_names_whom_it_is_about_in_every_language() {
+    let long = "x".repeat(5000);
+    let deed = || Deed::Refused { command: long.clone(), refusal: Refusal::Denied { by: long.clone() } };
+    let cut = CutOff { key: long.clone(), answered: 1, of: 3, needed: 2 };
+    let drill = Drill { by: long.clone(), really: true, deed: deed(), up: false };
+    let of_pair = vec![
+        News::Flapping { since: at(), changes: 12, window_s: 3600 },
+        News::Settled { up: true },
+        News::Settled { up: false },
+        News::Aftercare { deed: deed() },
+        News::Drill(drill),
+    ];
+    let of_agent = vec![
+        News::Storm { down: 3, of: 200 },
+        News::StormOver { since: at(), down: 2 },
+        News::CutOff(cut),
+        News::Reconnected { key: long.clone(), since: at(), until: at() },
+    ];
+    for language in Language::ALL {
+        for (pair, news) in of_pair.iter().map(|news| (true, news)).chain(of_agent.iter().map(|news| (false, news))) {
+            let mut notice = notice(news.clone());
+            notice.pair = notice.pair.filter(|_| pair);
+            let rich = compose(&notice, language, &facts());
+            let text = rich.to_plain();
+            assert_eq!(text.lines().next().unwrap().contains("DC3-SRV4"), pair, "{text}");
+            assert!(text.lines().count() == 2 && text.encode_utf16().count() <= Rich::MAX_UNITS / 2, "{text}");
+            let many = digest(&[notice.clone(), notice_of("DC1:SRV1", News::Settled { up: true })], language, &facts());
+            assert_eq!(many.to_plain().lines().count(), 4, "{}", many.to_plain());
+        }
     }
 }

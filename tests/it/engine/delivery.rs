@@ -24,7 +24,7 @@ fn incident(server: &str, number: u128) -> IncidentId {
 
 fn notice(server: &str, news: News) -> Notice {
     let at = Timestamp::from_second(EPOCH).unwrap();
-    Notice { id: NoticeId(Uuid::now_v7()), pair: name(server), incident: incident(server, 1), at, news }
+    Notice { id: NoticeId(Uuid::now_v7()), pair: Some(name(server)), incident: incident(server, 1), at, news }
 }
 
 fn fell(server: &str, failures: u32) -> Notice {
@@ -36,6 +36,9 @@ fn fell(server: &str, failures: u32) -> Notice {
         fault: Fault::new(Cause::Refused, "connection refused"),
         phases: Phases::default(),
         deed: Deed::Nothing,
+        gave_up: false,
+        record: None,
+        holds: Vec::new(),
     };
     notice(server, News::Failed(failed))
 }

@@ -3,12 +3,18 @@
 use monitor::domain::guard::{self, Budget};
 use monitor::domain::refusal::Refusal;
 use monitor::domain::remedy::Verdict;
+use monitor::domain::storm;
 use monitor::engine::Saved;
 
 use crate::support::engine::*;
 
 const STORM: &str = "our own network is suspected, nothing is healed";
 const STORM_OVER: &str = "The storm is over";
+
+/// More than half of the pairs down together are a storm; it is over after 100 quiet seconds.
+fn stormy() -> guard::Rules {
+    guard::Rules { storm: storm::Rules { share: 0.5, window: secs(60.0), quiet: secs(100.0) }, ..calm() }
+}
 
 fn budget(runs: u32, window: f64) -> guard::Rules {
     guard::Rules { budget: Budget { runs, window: secs(window) }, ..calm() }
@@ -24,7 +30,7 @@ async fn a_spent_budget_is_told_at_each_check_and_healing_goes_on_when_its_windo
     let wanted = [
         "tell down #1 executed",
         "tell down #2 executed",
-        "tell down #3 budget_spent",
+        "tell down #3 budget_spent gave up",
         "tell down #4 budget_spent",
         "tell down #5 executed",
         "tell down #6 executed",
@@ -39,7 +45,7 @@ async fn a_spent_budget_is_told_at_each_check_and_healing_goes_on_when_its_windo
 async fn a_storm_stops_healing_is_said_once_and_its_end_once() {
     let lines = Lines::listen();
     let world = World::new();
-    let rules = guard::Rules { storm_share: 0.5, ..calm() };
+    let rules = stormy();
     let servers = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"];
     let plans = servers.iter().enumerate().map(|(place, server)| {
         let (from, to) = if place < 6 { (25.0, 200.0) } else { (1e9, 1e9) };
@@ -48,18 +54,21 @@ async fn a_storm_stops_healing_is_said_once_and_its_end_once() {
     });
     let watch = world.watch_with(plans.collect(), rules, Saved::default(), clock());
     world.until(33.0).await;
-    let runs: usize = servers.iter().map(|server| world.count(server, "run fix")).sum();
-    let refused: usize = servers.iter().map(|server| world.count(server, "tell down #1 storm")).sum();
-    assert_eq!((runs, refused), (5, 1), "the sixth of ten makes the storm");
+    let count = |word: &str| servers.iter().map(|server| world.count(server, word)).sum::<usize>();
+    assert_eq!((count("run fix"), count("refuse storm")), (0, 6), "the sample tells it before the first command");
+    assert_eq!((count("tell"), world.words("agent")), (0, vec!["tell storm".to_owned()]), "one alarm in place of six");
     assert!(watch.handle.status().await.unwrap().storm);
     assert_eq!((lines.count(STORM), lines.count(STORM_OVER)), (1, 0));
-    world.until(150.0).await;
-    let runs: usize = servers.iter().map(|server| world.count(server, "run fix")).sum();
-    assert_eq!(runs, 5, "the re-checks run nothing either");
-    assert_eq!((lines.count(STORM), lines.count(STORM_OVER)), (1, 0));
+    world.until(190.0).await;
+    assert_eq!(count("run fix"), 0, "the re-checks run nothing either");
+    world.until(290.0).await;
+    assert!(watch.handle.status().await.unwrap().storm, "it may come back");
+    assert_eq!(world.words("agent").len(), 1);
     world.until(500.0).await;
     assert!(!watch.handle.status().await.unwrap().storm);
     assert_eq!((lines.count(STORM), lines.count(STORM_OVER)), (1, 1));
+    assert_eq!(world.words("agent"), ["tell storm", "tell storm over"]);
+    assert_eq!(count("tell"), 0, "whoever heard of no failure hears of no recovery");
     watch.end().await;
 }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::support::engine::*;
 
 fn after(world: &World) -> Saved {
-    Saved { states: world.states(), runs: Vec::new(), unfinished: Vec::new() }
+    Saved { states: world.states(), runs: Vec::new(), unfinished: Vec::new(), ..Saved::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -38,7 +38,7 @@ async fn an_interrupted_command_is_told_once_and_nothing_runs_before_the_promise
 
     let third = World::new();
     let states = second.states();
-    let saved = Saved { states: states.clone(), runs: Vec::new(), unfinished: Vec::new() };
+    let saved = Saved { states: states.clone(), runs: Vec::new(), unfinished: Vec::new(), ..Saved::default() };
     let watch = third.watch_with(vec![third.plan(spec(), down)], calm(), saved, time);
     third.until(43.0).await;
     assert!(third.words("A").is_empty(), "{:?}", third.words("A"));
@@ -70,6 +70,7 @@ async fn a_budget_is_remembered_also_when_the_clock_was_set_back_meanwhile() {
         states: HashMap::new(),
         runs: vec![(name("A"), at(-50)), (name("A"), at(86_400))],
         unfinished: Vec::new(),
+        ..Saved::default()
     };
     let rules = guard::Rules { budget: Budget { runs: 2, window: secs(100.0) }, ..calm() };
     let spec = Spec { factor: 1.0, window: 0.0, ..pair("A", vec![cure("fix", 0.0)]) };
@@ -268,7 +269,7 @@ async fn a_command_whose_end_nobody_saw_gets_its_record_and_its_verdict() {
         attempt: 0,
         at: Timestamp::UNIX_EPOCH,
     };
-    let saved = Saved { states: HashMap::new(), runs: Vec::new(), unfinished: vec![order] };
+    let saved = Saved { states: HashMap::new(), runs: Vec::new(), unfinished: vec![order], ..Saved::default() };
     let watch = world.watch_with(vec![world.plan(pair("A", vec![cure("fix", 1.0)]), up)], calm(), saved, clock());
     world.until(2.0).await;
     assert_eq!(world.count("A", "audit failed"), 1);

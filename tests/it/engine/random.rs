@@ -67,13 +67,12 @@ fn see(kind: u8) -> See {
 fn build(world: &Arc<World>, place: usize, part: &Part) -> Arc<Plan> {
     let command = if part.shared { "all" } else { ["a", "b", "c", "d", "e"][place] };
     let fix = Cure {
-        command,
         lane: if part.lane { "h1" } else { "h2" },
         took: secs(f64::from(part.took) / 3.0),
         status: [RunStatus::Executed, RunStatus::Failed, RunStatus::Timeout, RunStatus::Unreachable]
             [usize::from(part.ending) % 4],
         panics: part.ending == 12,
-        connects: Duration::ZERO,
+        ..cure(command, 0.0)
     };
     let window = if part.window { 15.0 } else { 0.0 };
     let spec = Spec { interval: 10.0, max: MAX, attempts: 2, window, ..pair(SERVERS[place], vec![fix]) };

@@ -10,17 +10,23 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use monitor::domain::backoff::Backoff;
-use monitor::domain::guard::{self, Budget};
+use monitor::domain::evidence::Afar;
+use monitor::domain::flap;
+use monitor::domain::guard::{self, Budget, Memory};
+use monitor::domain::ladder::Terms;
+use monitor::domain::maintenance::Calendar;
 use monitor::domain::name::PairName;
 use monitor::domain::notice::{Deed, News, Notice};
 use monitor::domain::outage::State;
 use monitor::domain::reading::{Cause, Fault};
 use monitor::domain::remedy::{Run, RunStatus};
+use monitor::domain::storm;
 use monitor::engine::clock::Clock;
 use monitor::engine::handle::Handle;
 use monitor::engine::ledger::{Journal, Ledger, Outlet};
 use monitor::engine::narrate::{Narrator, Voice};
-use monitor::engine::plan::{CheckRules, Plan, Plans, Rung, VerifyRules};
+use monitor::engine::plan::{CheckRules, LookAfar, Parent, Plan, Plans, Rung, VerifyRules};
+use monitor::engine::witness::Witnesses;
 use monitor::engine::{Engine, Parts, Saved};
 use monitor::fetch::Roots;
 use monitor::host::Captured;
@@ -84,6 +90,7 @@ struct Inner {
     events: Vec<Event>,
     writes: Vec<Write>,
     states: HashMap<PairName, State>,
+    memory: Memory,
     disk: Disk,
 }
 
@@ -93,6 +100,7 @@ impl World {
             events: Vec::new(),
             writes: Vec::new(),
             states: HashMap::new(),
+            memory: Memory::default(),
             disk: Disk::Writes(Duration::ZERO),
         };
         Arc::new(Self { inner: Mutex::new(inner), start: Instant::now() })
@@ -129,6 +137,29 @@ impl World {
         self.lock().states.clone()
     }
 
+    /// What the guard would remember at the next start.
+    pub fn memory(&self) -> Memory {
+        self.lock().memory.clone()
+    }
+
+    /// Witnesses that follow a script; any one of them is enough.
+    pub fn witnesses(
+        self: &Arc<Self>,
+        key: &str,
+        script: impl FnMut(usize, f64) -> Look + Send + 'static,
+    ) -> Arc<Witnesses> {
+        let probe = Scripted { world: self.clone(), who: key.to_owned(), script: Mutex::new((0, Box::new(script))) };
+        let target = Arc::new(Target::new("test://witness", probe));
+        Arc::new(Witnesses::new(key, vec![target], 1, secs(2.0), kit()))
+    }
+
+    /// A server that others depend on.
+    pub fn parent(self: &Arc<Self>, server: &str, script: impl FnMut(usize, f64) -> Look + Send + 'static) -> Parent {
+        let probe = Scripted { world: self.clone(), who: server.to_owned(), script: Mutex::new((0, Box::new(script))) };
+        let target = Arc::new(Target::new("test://parent", probe));
+        Parent { server: name(server).server, target, timeout: secs(10.0) }
+    }
+
     /// Everything but probes that happened to one pair (or command, or channel).
     pub fn words(&self, who: &str) -> Vec<String> {
         let mine = |event: &Event| event.who == who && !event.word.starts_with("probe");
@@ -151,25 +182,36 @@ impl World {
         let who = pair.server.to_string();
         let probe = Scripted { world: self.clone(), who, script: Mutex::new((0, Box::new(script))) };
         let verify = VerifyRules { window: secs(spec.window), interval: secs(5.0) };
-        let ladder: Vec<Rung> = spec
-            .ladder
-            .into_iter()
-            .map(|cure| Rung {
-                command: cure.command.into(),
-                site: pair.site.clone(),
-                login: pair.site.clone(),
-                remedy: Arc::new(Works { world: self.clone(), cure }),
-                limit: secs(60.0),
-                verify,
-            })
-            .collect();
+        let rung = |cure: Cure| Rung {
+            command: cure.command.into(),
+            site: pair.site.clone(),
+            login: pair.site.clone(),
+            terms: cure.terms,
+            once: cure.once,
+            remedy: Arc::new(Works { world: self.clone(), cure }),
+            limit: secs(60.0),
+            verify,
+        };
+        let ladder: Vec<Rung> = spec.ladder.into_iter().map(rung).collect();
+        let recovery = spec.recovery.map(|cure| Arc::new(rung(cure)));
         Arc::new(Plan {
             target: Arc::new(Target::new(&format!("test://{}", pair.server), probe)),
             pair,
             kit: kit(),
-            check: CheckRules { attempts: spec.attempts, retry_delay: secs(1.0), timeout: secs(spec.timeout) },
+            check: CheckRules {
+                attempts: spec.attempts,
+                retry_delay: secs(1.0),
+                timeout: secs(spec.timeout),
+                successes: spec.successes,
+                hold: secs(spec.hold),
+            },
             backoff: Backoff::new(secs(spec.interval), spec.factor, secs(spec.max)),
             ladder: ladder.into(),
+            recovery,
+            witnesses: spec.witnesses,
+            parents: spec.parents.into(),
+            holds: spec.holds.into_iter().map(name).collect(),
+            afar: spec.afar.map(|afar| Arc::new(FromSite(afar)) as Arc<dyn LookAfar>),
         })
     }
 
@@ -220,6 +262,9 @@ impl Journal for World {
                 Write::PairForgotten { pair } => {
                     inner.states.remove(pair);
                 }
+                Write::Setting { key, value } if key == "guard" => {
+                    inner.memory = serde_json::from_str(value).unwrap();
+                }
                 _ => {}
             }
         }
@@ -264,7 +309,9 @@ fn word(write: &Write) -> Option<(String, String)> {
             ("run".to_owned(), format!("end {}", ended.status.map_or("unknown", |status| status.as_str())))
         }
         Write::RunJudged { verdict, .. } => ("run".to_owned(), format!("judge {}", verdict.as_str())),
-        Write::NoticeQueued { notice, .. } => (notice.pair.server.to_string(), tell(notice)),
+        Write::NoticeQueued { notice, .. } => {
+            (notice.pair.as_ref().map_or("agent".to_owned(), |pair| pair.server.to_string()), tell(notice))
+        }
         Write::PairForgotten { pair } => (pair.server.to_string(), "forget".to_owned()),
         Write::NoticeDelivered { channel, message_ref, .. } => {
             (channel.clone(), if message_ref.is_some() { "delivered" } else { "collapsed" }.to_owned())
@@ -287,9 +334,19 @@ fn tell(notice: &Notice) -> String {
                 Deed::Interrupted { .. } => "interrupted",
                 Deed::Nothing => "nothing",
             };
-            format!("tell down #{} {deed}", failed.failures)
+            format!("tell down #{} {deed}{}", failed.failures, if failed.gave_up { " gave up" } else { "" })
         }
         News::Recovered(up) => format!("tell up #{}{}", up.failures, if up.while_off { " while off" } else { "" }),
+        News::Flapping { .. } => "tell flapping".to_owned(),
+        News::Settled { up } => format!("tell settled {}", if *up { "up" } else { "down" }),
+        News::Aftercare { deed: Deed::Command { run, .. } } => format!("tell aftercare {}", run.status.as_str()),
+        News::Aftercare { deed: Deed::Refused { refusal, .. } } => format!("tell aftercare {}", refusal.as_str()),
+        News::Aftercare { .. } => "tell aftercare".to_owned(),
+        News::Storm { .. } => "tell storm".to_owned(),
+        News::StormOver { .. } => "tell storm over".to_owned(),
+        News::CutOff(_) => "tell cut off".to_owned(),
+        News::Reconnected { .. } => "tell reconnected".to_owned(),
+        News::Drill(_) => "tell drill".to_owned(),
     }
 }
 
@@ -303,11 +360,43 @@ pub struct Spec {
     pub timeout: f64,
     pub window: f64,
     pub ladder: Vec<Cure>,
+    pub recovery: Option<Cure>,
+    pub successes: u32,
+    pub hold: f64,
+    pub witnesses: Option<Arc<Witnesses>>,
+    pub parents: Vec<Parent>,
+    pub holds: Vec<&'static str>,
+    pub afar: Option<Afar>,
 }
 
 /// A pair looked at every 30 s by one attempt, with these commands and a verify window of 15 s.
 pub fn pair(server: &'static str, ladder: Vec<Cure>) -> Spec {
-    Spec { server, interval: 30.0, factor: 1.5, max: 300.0, attempts: 1, timeout: 10.0, window: 15.0, ladder }
+    Spec {
+        server,
+        interval: 30.0,
+        factor: 1.5,
+        max: 300.0,
+        attempts: 1,
+        timeout: 10.0,
+        window: 15.0,
+        ladder,
+        recovery: None,
+        successes: 1,
+        hold: 0.0,
+        witnesses: None,
+        parents: Vec::new(),
+        holds: Vec::new(),
+        afar: None,
+    }
+}
+
+/// What the site's own host sees, at once.
+struct FromSite(Afar);
+
+impl LookAfar for FromSite {
+    fn look(&self) -> BoxFuture<'_, Afar> {
+        Box::pin(std::future::ready(self.0.clone()))
+    }
 }
 
 /// A command.
@@ -320,11 +409,27 @@ pub struct Cure {
     pub panics: bool,
     /// Time until its host is ready for it.
     pub connects: Duration,
+    /// Whether and when it runs by itself.
+    pub terms: Terms,
+    /// A success is not repeated within the incident.
+    pub once: bool,
+    /// It may be run again after an interruption or a failure.
+    pub repeatable: bool,
 }
 
 /// A command that takes so many seconds on the host `h1` and exits 0.
 pub fn cure(command: &'static str, took: f64) -> Cure {
-    Cure { command, lane: "h1", took: secs(took), status: RunStatus::Executed, panics: false, connects: Duration::ZERO }
+    Cure {
+        command,
+        lane: "h1",
+        took: secs(took),
+        status: RunStatus::Executed,
+        panics: false,
+        connects: Duration::ZERO,
+        terms: Terms::default(),
+        once: false,
+        repeatable: false,
+    }
 }
 
 /// The same on another host.
@@ -373,6 +478,10 @@ struct Works {
 impl Remedy for Works {
     fn host(&self) -> &str {
         self.cure.lane
+    }
+
+    fn repeatable(&self) -> bool {
+        self.cure.repeatable
     }
 
     fn text(&self) -> &str {
@@ -442,15 +551,17 @@ impl Watch {
 }
 
 pub fn plans(pairs: Vec<Arc<Plan>>, guard: guard::Rules) -> Plans {
-    Plans { pairs, guard, attempts_at_once: 100_000 }
+    Plans { pairs, guard, attempts_at_once: 100_000, remedies_at_once: 10_000 }
 }
 
 /// Rules under which nothing is refused.
 pub fn calm() -> guard::Rules {
     guard::Rules {
         budget: Budget { runs: 1000, window: secs(3600.0) },
-        storm_share: 1.0,
-        storm_window: secs(60.0),
+        cooldown: Duration::ZERO,
+        storm: storm::Rules { share: 1.0, window: secs(60.0), quiet: secs(300.0) },
+        flap: flap::Limit { changes: 0, window: secs(3600.0) },
+        maintenance: Calendar::default(),
         dry_run: false,
     }
 }
