@@ -700,7 +700,7 @@ fn what_retries_hide_and_what_nobody_notices_is_shown_too() {
     assert!(hidden.iter().any(|event| event["event"] == "check" && event["verdict"] == "up"), "{hidden:?}");
     let unseen = folder.ask(&["--outage=SRV4=20s@5s"]);
     assert!(
-        unseen.out.contains("incidents  0, 0 healed") && unseen.out.contains("without a command  1 outages"),
+        unseen.out.contains("incidents  0, 0 healed") && unseen.out.contains("without a command  1 outage(s)"),
         "{}",
         unseen.out
     );

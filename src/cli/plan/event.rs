@@ -152,9 +152,9 @@ impl What {
             Self::NetworkBack => "our own network is back".to_owned(),
             Self::Check { verdict: Verdict::Up, attempts, of, .. } => format!("check: up, attempt {attempts} of {of}"),
             Self::Check { verdict, attempts, of, reason, .. } => {
-                let word = if *verdict == Verdict::Down { "DOWN" } else { "unknown, nothing follows" };
+                let word = if *verdict == Verdict::Down { "DOWN," } else { "unknown, so nothing follows;" };
                 let reason = reason.as_deref().unwrap_or_default();
-                format!("check: {word}, {attempts} of {of} attempts failed ({reason})")
+                format!("check: {word} {attempts} of {of} attempts failed ({reason})")
             }
             Self::Permit { rung: 0, .. } => "guard: the recovery command may run".to_owned(),
             Self::Permit { rung, attempt, .. } => format!("guard: rung {rung} may run, failing check {attempt}"),

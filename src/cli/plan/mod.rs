@@ -1,16 +1,18 @@
 //! `monitor plan`: what the agent would do, by the real engine on a virtual clock, for the configuration as it is.
 //!
-//! `story` holds what is to happen, `scene` the stand-ins it happens to, `play` the engine among them, `tape` what is
-//! recorded, `table` how it is shown. Nothing is connected, run, written or told.
+//! `story` holds what is to happen, `stand` the stand-ins it happens to on their `scene`, `play` the engine among them,
+//! `tape` and `track` what is recorded, `table` how it is shown. Nothing is connected, run, written or told.
 
 pub mod course;
 pub mod event;
 pub mod play;
 mod scene;
+mod stand;
 pub mod story;
 pub mod summary;
 mod table;
 mod tape;
+mod track;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -22,7 +22,8 @@ use crate::notify::Channel;
 
 use super::course::Spell;
 use super::event::{Event, What};
-use super::scene::{Chat, Scene, staged};
+use super::scene::{Chat, Scene};
+use super::stand::staged;
 use super::story::Story;
 use super::summary::Summary;
 use super::tape::Tape;

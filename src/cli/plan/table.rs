@@ -26,6 +26,8 @@ const NAME: usize = 30;
 
 /// One line of the table.
 struct Row<'a> {
+    /// Where its first event stands among all.
+    place: usize,
     event: &'a Event,
     last: Duration,
     pairs: Vec<&'a PairName>,
@@ -128,8 +130,8 @@ fn time(at: Duration) -> String {
 fn folded(events: &[Event]) -> Vec<Row<'_>> {
     let mut rows: Vec<(Row<'_>, Vec<Row<'_>>)> = Vec::new();
     let mut open: HashMap<String, usize> = HashMap::new();
-    for event in events.iter().filter(|event| !event.what.is_told_twice()) {
-        let single = || Row { event, last: event.at, pairs: event.pair.iter().collect() };
+    for (place, event) in events.iter().enumerate().filter(|(_, event)| !event.what.is_told_twice()) {
+        let single = || Row { place, event, last: event.at, pairs: event.pair.iter().collect() };
         let (key, Some(pair)) = (event.what.key(event.pair.as_ref()), event.pair.as_ref()) else {
             rows.push((single(), Vec::new()));
             continue;
@@ -147,7 +149,7 @@ fn folded(events: &[Event]) -> Vec<Row<'_>> {
     let few = |row: &Row<'_>| (1..MANY).contains(&row.pairs.len());
     let mut rows: Vec<Row<'_>> =
         rows.into_iter().flat_map(|(row, apart)| if few(&row) { apart } else { vec![row] }).collect();
-    rows.sort_by_key(|row| row.event.at);
+    rows.sort_by_key(|row| row.place);
     rows
 }
 
@@ -164,7 +166,7 @@ fn draw_summary(out: &mut String, summary: &Summary, screen: &Screen) {
         say("longest to a command", format!("{} ({pair})", crate::env::duration::shown(wait)));
     }
     if summary.outages_without_command > 0 {
-        say("without a command", format!("{} outages", summary.outages_without_command));
+        say("without a command", format!("{} outage(s)", summary.outages_without_command));
     }
     if !summary.still_down.is_empty() {
         say("still down", names(&summary.still_down.iter().collect::<Vec<_>>()));

@@ -1,7 +1,6 @@
-//! The tape of a plan: what the engine wrote and what its probes and commands saw become events, in order.
+//! The tape of a plan: what the engine wrote becomes events, in order. Nothing is decided here.
 //!
-//! Nothing is decided here. What the engine does not write down (a check, the end of a verify window) is read off the
-//! attempts it makes.
+//! What the engine does not write down is read off the attempts it makes, in `track`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,19 +8,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tokio::task;
 
 use crate::domain::name::PairName;
 use crate::domain::notice::{Deed, Healer, News, Notice};
 use crate::domain::outage::{Outage, State};
-use crate::domain::reading::Fault;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{self, IncidentId, RunId, RunStatus};
 use crate::engine::plan::Plan;
 use crate::message::{Language, Line, line};
 use crate::store::{Order, Write};
 
-use super::event::{Event, Verdict, What};
+use super::event::{Event, What};
+use super::track::{Track, Window};
 
 /// An incident as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,50 +34,10 @@ pub struct Incident {
     pub healed: bool,
 }
 
-/// What is known of one pair while the tape runs.
-struct Track {
-    plan: Arc<Plan>,
-    /// A failed attempt that may turn out to be the first of a check.
-    failed: Option<Failing>,
-    /// Checks under way of which an attempt failed. There is one; of a pair without a ladder there may seem to be more,
-    /// because nothing tells its checks from looks at it as one of a sample.
-    failing: Vec<Failing>,
-    /// Where the last check stands, until something follows from it.
-    check: Option<usize>,
-    /// What would be the last check of a pair without a ladder, if something follows from it.
-    maybe: Option<Failing>,
-    /// The moment that was promised for the next one.
-    due: Option<Timestamp>,
-    incident: Option<IncidentId>,
-    /// The command that was ordered and has not ended.
-    ordered: Option<RunId>,
-    window: Option<Window>,
-    /// The last attempt that saw it up.
-    up: Option<Duration>,
-}
-
-/// Failed attempts of one round.
-#[derive(Clone)]
-struct Failing {
-    /// The round: all attempts of a check are made in one task, and nobody else's are.
-    round: Option<task::Id>,
-    made: u32,
-    /// The last of them.
-    at: Duration,
-    fault: Fault,
-}
-
-/// A verify window.
-struct Window {
-    ended: Duration,
-    until: Duration,
-    looks: Vec<Duration>,
-}
-
 /// The tape.
 pub struct Tape {
-    events: Vec<Event>,
-    tracks: BTreeMap<PairName, Track>,
+    pub(super) events: Vec<Event>,
+    pub(super) tracks: BTreeMap<PairName, Track>,
     runs: BTreeMap<RunId, Order>,
     incidents: BTreeMap<IncidentId, Incident>,
     /// Storms, missing witnesses and flaps that were told and whose end was not.
@@ -90,120 +48,12 @@ pub struct Tape {
 impl Tape {
     /// Starts an empty tape for these pairs.
     pub fn new(pairs: &[Arc<Plan>], zone: TimeZone) -> Self {
-        let track = |plan: &Arc<Plan>| Track {
-            plan: plan.clone(),
-            failed: None,
-            failing: Vec::new(),
-            check: None,
-            maybe: None,
-            due: None,
-            incident: None,
-            ordered: None,
-            window: None,
-            up: None,
-        };
-        let tracks = pairs.iter().map(|plan| (plan.pair.clone(), track(plan))).collect();
+        let tracks = pairs.iter().map(|plan| (plan.pair.clone(), Track::new(plan.clone()))).collect();
         Self { events: Vec::new(), tracks, runs: BTreeMap::new(), incidents: BTreeMap::new(), alarms: 0, zone }
     }
 
-    fn push(&mut self, at: Duration, pair: &PairName, what: What) {
+    pub(super) fn push(&mut self, at: Duration, pair: &PairName, what: What) {
         self.events.push(Event { at, pair: Some(pair.clone()), what });
-    }
-
-    /// Takes the end of one attempt, made in the round that asks.
-    pub fn attempt(&mut self, at: Duration, pair: &PairName, fault: Option<&Fault>) {
-        if self.tracks.get(pair).and_then(|track| track.window.as_ref()).is_some_and(|window| at > window.until) {
-            self.close_window(pair);
-        }
-        let round = task::try_id();
-        let Some(track) = self.tracks.get_mut(pair) else { return };
-        let of = track.plan.check.attempts;
-        let known = track.failing.iter_mut().find(|failing| failing.round == round);
-        let Some(fault) = fault else {
-            // One of an open incident counts towards its end; those inside a window belong to the command.
-            let counts = track.incident.is_some() && track.ordered.is_none() && track.window.is_none();
-            let attempts = known.map_or(1, |failing| failing.made + 1);
-            (track.failed, track.up) = (None, Some(at));
-            if attempts > 1 {
-                track.failing.clear();
-            }
-            if attempts > 1 || counts {
-                self.push(at, pair, What::Check { verdict: Verdict::Up, attempts, of, cause: None, reason: None });
-            }
-            return;
-        };
-        if let Some(failing) = known {
-            (failing.made, failing.at, failing.fault) = (failing.made + 1, at, fault.clone());
-        } else {
-            let first = Failing { round, made: 1, at, fault: fault.clone() };
-            if track.plan.ladder.is_empty() {
-                track.failing.push(first);
-            } else {
-                track.failed = Some(first);
-                if let Some(window) = &mut track.window {
-                    window.looks.push(at);
-                }
-            }
-        }
-        self.finish(pair);
-    }
-
-    /// Takes the word that a command may soon be wanted: the failed attempt before it was the first of a check.
-    pub fn warmed(&mut self, pair: &PairName) {
-        let Some(track) = self.tracks.get_mut(pair) else { return };
-        let Some(first) = track.failed.take() else { return };
-        // What it was before ended unseen: nobody could have looked.
-        let ended = std::mem::replace(&mut track.failing, vec![first]);
-        if let Some(window) = &mut track.window {
-            // It was no look: the window had ended before.
-            window.looks.pop();
-            self.close_window(pair);
-        }
-        for failing in ended {
-            self.check(pair, &failing);
-        }
-        self.finish(pair);
-    }
-
-    /// Ends the check that has made all its attempts.
-    fn finish(&mut self, pair: &PairName) {
-        let Some(track) = self.tracks.get_mut(pair) else { return };
-        let of = track.plan.check.attempts;
-        let Some(done) = track.failing.iter().find(|failing| failing.made >= of).cloned() else { return };
-        track.failing.clear();
-        if of == 1 && track.plan.ladder.is_empty() {
-            track.maybe = Some(done);
-        } else {
-            let place = self.check(pair, &done);
-            if let Some(track) = self.tracks.get_mut(pair) {
-                track.check = Some(place);
-            }
-        }
-    }
-
-    fn check(&mut self, pair: &PairName, failing: &Failing) -> usize {
-        let of = self.tracks.get(pair).map_or(failing.made, |track| track.plan.check.attempts);
-        let (cause, reason) = (Some(failing.fault.cause.as_str()), Some(failing.fault.reason.clone()));
-        self.push(
-            failing.at,
-            pair,
-            What::Check { verdict: Verdict::Unknown, attempts: failing.made, of, cause, reason },
-        );
-        self.events.len().saturating_sub(1)
-    }
-
-    /// Something followed from the last check of this pair: it counted.
-    fn counted(&mut self, pair: &PairName) {
-        let maybe = self.tracks.get_mut(pair).and_then(|track| track.maybe.take());
-        let place = match maybe {
-            Some(failing) => Some(self.check(pair, &failing)),
-            None => self.tracks.get_mut(pair).and_then(|track| track.check.take()),
-        };
-        if let Some(Event { what: What::Check { verdict, .. }, .. }) =
-            place.and_then(|place| self.events.get_mut(place))
-        {
-            *verdict = Verdict::Down;
-        }
     }
 
     /// Takes the start of a command.
@@ -358,14 +208,6 @@ impl Tape {
         self.events.push(Event { at, pair: notice.pair.clone(), what });
     }
 
-    /// Ends a verify window in which nobody was seen up.
-    fn close_window(&mut self, pair: &PairName) {
-        let Some(window) = self.tracks.get_mut(pair).and_then(|track| track.window.take()) else { return };
-        if let Some(last) = window.looks.last().copied() {
-            self.push(last, pair, What::Verify { healed: false, after: last.saturating_sub(window.ended) });
-        }
-    }
-
     /// True when nobody is down, everyone was seen up since this moment, no command runs and no alarm is open.
     pub fn is_calm(&self, since: Duration) -> bool {
         let calm = |track: &Track| {
@@ -376,23 +218,7 @@ impl Tape {
 
     /// Ends the tape: the events in order, and the incidents.
     pub fn end(&mut self, at: Duration) -> (Vec<Event>, Vec<Incident>) {
-        let over = |track: &Track| track.window.as_ref().is_some_and(|window| window.until <= at);
-        let pairs: Vec<PairName> =
-            self.tracks.iter().filter(|(_, track)| over(track)).map(|(pair, _)| pair.clone()).collect();
-        for pair in &pairs {
-            self.close_window(pair);
-        }
-        // Checks that ended unseen: what else would make another attempt by now.
-        let mut unseen = Vec::new();
-        for (pair, Track { plan, failing, .. }) in &self.tracks {
-            let pause = plan.check.retry_delay.saturating_add(plan.check.timeout.saturating_mul(2));
-            let ended =
-                failing.iter().filter(|failing| !plan.ladder.is_empty() && failing.at.saturating_add(pause) < at);
-            unseen.extend(ended.map(|failing| (pair.clone(), failing.clone())));
-        }
-        for (pair, failing) in &unseen {
-            self.check(pair, failing);
-        }
+        self.end_unseen(at);
         let mut events = std::mem::take(&mut self.events);
         events.sort_by_key(|event| event.at);
         (events, std::mem::take(&mut self.incidents).into_values().collect())
