@@ -36,6 +36,9 @@ const PAIRS: [(&str, &str); 4] = [("DC1", "A"), ("DC2", "B"), ("DC1", "C"), ("DC
 struct Case {
     pairs: usize,
     interval: f64,
+    /// By so much the interval of each pair is longer than that of the one before.
+    spread: f64,
+    max: f64,
     attempts: u32,
     factor: f64,
     window: f64,
@@ -66,6 +69,8 @@ impl Default for Case {
         Self {
             pairs: 1,
             interval: 30.0,
+            spread: 0.0,
+            max: 120.0,
             attempts: 3,
             factor: 1.5,
             window: 15.0,
@@ -95,12 +100,16 @@ impl Case {
         (if self.local { "DC1" } else { site }, server)
     }
 
+    fn interval_of(&self, place: usize) -> f64 {
+        self.interval + self.spread * f64::from(u32::try_from(place).unwrap())
+    }
+
     fn env(&self) -> String {
         let names: Vec<_> = (0..self.pairs).map(|place| self.names(place)).collect();
         let mappings: Vec<String> = names.iter().map(|(site, server)| format!("{site}:{server}")).collect();
         let mut env = format!(
             "INTERVAL={}\nCHECK_ATTEMPTS={}\nBACKOFF_FACTOR={}\nVERIFY_WINDOW={}\nREMEDY_BUDGET={}/1h\nSTORM_LIMIT={}%\n\
-             MAPPINGS={}\nRECOVERY_SUCCESSES={}\nREMEDY_COOLDOWN={}\nFLAP_LIMIT={}/10m\nMAX_INTERVAL=120\nTELEGRAM_BOT_TOKEN=1234567890:AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P\n\
+             MAPPINGS={}\nRECOVERY_SUCCESSES={}\nREMEDY_COOLDOWN={}\nFLAP_LIMIT={}/10m\nMAX_INTERVAL={}\nTELEGRAM_BOT_TOKEN=1234567890:AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P\n\
              TELEGRAM_CHAT_ID=1\n",
             self.interval,
             self.attempts,
@@ -111,7 +120,8 @@ impl Case {
             mappings.join(","),
             self.successes,
             self.cooldown,
-            self.flap_limit
+            self.flap_limit,
+            self.max
         );
         if self.witness {
             env.push_str("WITNESSES=http://witness.invalid/\n");
@@ -122,8 +132,9 @@ impl Case {
         if self.recovery {
             env.push_str("RECOVERY_COMMAND=bye\n");
         }
-        for (site, server) in &names {
-            writeln!(env, "{server}_URL=http://{server}.invalid/").unwrap();
+        for (place, (site, server)) in names.iter().enumerate() {
+            let interval = self.interval_of(place);
+            writeln!(env, "{server}_URL=http://{server}.invalid/\n{server}_INTERVAL={interval:.3}").unwrap();
             if self.local {
                 writeln!(env, "{site}_LOCAL=true").unwrap();
             } else {
@@ -192,8 +203,8 @@ impl Case {
         let chained = self.chain && place == 1;
         let spec = Spec {
             factor: self.factor,
-            interval: self.interval,
-            max: 120.0,
+            interval: (self.interval_of(place) * 1000.0).round() / 1000.0,
+            max: self.max,
             attempts: if self.witness { self.attempts.max(2) } else { self.attempts },
             window: self.window,
             recovery: self.recovery.then(|| cure_on(lane, "bye", self.takes)),
@@ -400,7 +411,8 @@ fn a_plan_agrees_with_the_engine_on_the_same_story() {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    // Odd milliseconds: two things of different pairs at one moment may come in either order.
+    // Odd milliseconds, other intervals and no bound that makes them equal: two things of different pairs at one moment
+    // may come in either order.
     let time = |from: u32, to: u32| (from..to).prop_map(|ms| f64::from(ms * 10 + 7) / 1000.0);
     let settings = (1..=4_usize, 500..6000_u32, 1..=3_u32, 100..200_u32, prop_oneof![Just(0.0), Just(15.0)]);
     let guards = (1..=3_usize, prop_oneof![Just(2_u32), Just(20)], prop_oneof![Just(50_u32), Just(100)]);
@@ -424,6 +436,8 @@ fn cases() -> impl Strategy<Value = Case> {
             Case {
                 pairs,
                 interval: f64::from(interval * 10 + 3) / 1000.0,
+                spread: 0.013,
+                max: 100_000.0,
                 attempts,
                 factor: f64::from(factor) / 100.0,
                 window,
