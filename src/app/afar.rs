@@ -25,7 +25,7 @@ pub struct FromSite {
 impl FromSite {
     /// Joins the host and what it asks; `None` when this kind of target cannot be asked by a shell.
     pub fn new(host: Arc<Host>, site: SiteName, target: &Target, limit: Duration) -> Option<Self> {
-        let shell = target.from_afar(limit)?;
+        let shell = target.afar_shell(limit)?;
         Some(Self { host, site, shell, limit })
     }
 }

@@ -44,9 +44,6 @@ pub const SOCKET: &str = "monitor.sock";
 /// The database is closed within this, or left as it is.
 const STORE_CLOSES: Duration = Duration::from_secs(2);
 
-/// What commands achieved in this time is what alerts quote.
-const RECORDS_OF: Duration = Duration::from_hours(90 * 24);
-
 /// What an agent is built from.
 pub struct Parts {
     /// What it goes by.
@@ -73,11 +70,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     for what in &saved.unreadable {
         tracing::error!("the store holds something this version cannot read, it is left as it is: {what}");
     }
-    let before = |window: Duration| clock.now() - jiff::SignedDuration::try_from(window).unwrap_or_default();
-    let since = before(config.guard.budget.window.max(config.guard.cooldown));
-    let runs = store.last_runs(None, since).await.context("the store cannot be read")?;
-    let changes = store.last_changes(before(config.guard.flap.window)).await.context("the store cannot be read")?;
-    let achieved = store.records(before(RECORDS_OF)).await.context("the store cannot be read")?;
+    let resumed = recall::read(&store, &saved, &config.guard, clock.now()).await.context("the store cannot be read")?;
 
     // Written to last, stopped last.
     let mut records = JoinSet::new();
@@ -108,18 +101,10 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let (outlets, views) = desk.open(channels, &saved, &mut deliveries, &deliveries_stop);
 
     let ledger = Ledger { journal, audit: sink, outlets, mask: mask(&redactor), zone: zone.clone() };
-    let saved = engine::Saved {
-        states: recall::states(&saved.states),
-        runs,
-        unfinished: saved.unfinished,
-        changes,
-        memory: recall::memory(&saved.settings),
-        records: achieved,
-    };
     let first: Arc<Hosts> = current(&hosts);
     let built = plans::plans(&config, &first, &kit, &hooks);
     let (engine, handle, pulse) =
-        Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved });
+        Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved: resumed });
 
     let troubles = troubles(log.as_ref(), audit_log);
     let reloader = Arc::new(Reloader {

@@ -63,17 +63,15 @@ impl Hosts {
             .iter()
             .filter_map(|(name, site)| {
                 let key_file = key_file(site);
-                let (host, key_file) = match kept(name, site, key_file) {
-                    Some(kept) => kept,
-                    None => {
-                        let host = match &site.place {
-                            Place::Local => Host::Local(LocalHost { env: environment.to_vec(), folder: None }),
-                            Place::Ssh(ssh) => Host::Ssh(SshHost::new(ssh_site(name, ssh, config, &known_hosts))),
-                            Place::Nowhere => return None,
-                        };
-                        (Arc::new(host), key_file)
-                    }
+                let fresh = || {
+                    let host = match &site.place {
+                        Place::Local => Host::Local(LocalHost { env: environment.to_vec(), folder: None }),
+                        Place::Ssh(ssh) => Host::Ssh(SshHost::new(ssh_site(name, ssh, config, &known_hosts))),
+                        Place::Nowhere => return None,
+                    };
+                    Some((Arc::new(host), key_file))
                 };
+                let (host, key_file) = kept(name, site, key_file).or_else(fresh)?;
                 Some((name.clone(), Built { place: site.place.clone(), key_file, host }))
             })
             .collect();

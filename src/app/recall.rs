@@ -1,13 +1,42 @@
 //! What the agent before this one saved, as the engine takes it up.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use crate::domain::guard::Memory;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::guard::{Memory, Rules};
 use crate::domain::name::PairName;
 use crate::domain::outage::State;
+use crate::domain::record::Records;
+use crate::engine;
 use crate::engine::ledger::MEMORY;
+use crate::store::{KEPT_DAYS, Saved, Store, StoreError};
 
-pub(super) fn states(saved: &[(PairName, String)]) -> HashMap<PairName, State> {
+/// Reads it all.
+pub(super) async fn read(
+    store: &Store,
+    saved: &Saved,
+    rules: &Rules,
+    now: Timestamp,
+) -> Result<engine::Saved, StoreError> {
+    let before = |window: Duration| now - SignedDuration::try_from(window).unwrap_or_default();
+    let kept = SignedDuration::from_hours(24 * KEPT_DAYS);
+    Ok(engine::Saved {
+        states: states(&saved.states),
+        runs: store.last_runs(None, before(rules.budget.window.max(rules.cooldown))).await?,
+        unfinished: saved.unfinished.clone(),
+        changes: store.last_changes(before(rules.flap.window)).await?,
+        memory: memory(&saved.settings),
+        // Nobody waits for what is only quoted.
+        records: store.records(now - kept).await.unwrap_or_else(|error| {
+            tracing::warn!("what commands achieved before cannot be read, alerts do not quote it: {error}");
+            Records::default()
+        }),
+    })
+}
+
+fn states(saved: &[(PairName, String)]) -> HashMap<PairName, State> {
     let read = |(pair, json): &(PairName, String)| match serde_json::from_str(json) {
         Ok(state) => Some((pair.clone(), state)),
         Err(error) => {
@@ -18,7 +47,7 @@ pub(super) fn states(saved: &[(PairName, String)]) -> HashMap<PairName, State> {
     saved.iter().filter_map(read).collect()
 }
 
-pub(super) fn memory(settings: &[(String, String)]) -> Memory {
+fn memory(settings: &[(String, String)]) -> Memory {
     let saved = settings.iter().find(|(key, _)| key == MEMORY).map(|(_, value)| serde_json::from_str(value));
     saved
         .transpose()

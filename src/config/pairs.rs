@@ -115,7 +115,7 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -
             let acts = site.is_some_and(|site| site.act.is_some()) && ladder.is_headed_by_site();
             let recovery = ladder.recovery();
             if site.is_some_and(|site| site.place == Place::Nowhere)
-                && (ladder.len() > usize::from(acts) || recovery.is_some())
+                && (ladder.height() > usize::from(acts) || recovery.is_some())
                 && told.insert(format!("{}_SSH_HOST", name.site))
             {
                 site::missing_host(&reader.scoped(name.site.as_str()));

@@ -166,8 +166,7 @@ pub fn is_hostless(keys: &Scoped<'_>) -> bool {
     named(keys).iter().any(|name| *name != SERVICES.name)
 }
 
-/// Reads what a site does, if not a command. `None`: a problem was remembered.
-#[expect(clippy::option_option, reason = "as in `Scoped::optional`: a problem is not an absence")]
+/// Reads what a site does. `None`: a problem was remembered; `Some(None)`: nothing but commands.
 pub fn read(keys: &Scoped<'_>, command: &Key<String>, local: Option<bool>) -> Option<Option<Act>> {
     let mut named = named(keys);
     if keys.set_by_user(command) {
@@ -208,9 +207,9 @@ pub fn read(keys: &Scoped<'_>, command: &Key<String>, local: Option<bool>) -> Op
                 keys.full(command.name)
             );
             if pid_file.is_some() {
-                keys.problem(&PID_FILE, what, hint)
+                keys.problem(&PID_FILE, what, hint);
             } else {
-                keys.problem(&PROCESS, what, hint)
+                keys.problem(&PROCESS, what, hint);
             }
             return None;
         }

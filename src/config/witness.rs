@@ -45,7 +45,6 @@ pub struct Witnesses {
 }
 
 /// Reads those of the whole agent; the inner absence means that there are none.
-#[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
 pub fn of_agent(global: &Scoped<'_>) -> Option<Option<Witnesses>> {
     let (targets, quorum, timeout) = (global.optional(&WITNESSES), global.get(&QUORUM), global.get(&TIMEOUT));
     let (Some(targets), quorum, timeout) = (targets?, quorum?, timeout?) else { return Some(None) };
@@ -54,7 +53,6 @@ pub fn of_agent(global: &Scoped<'_>) -> Option<Option<Witnesses>> {
 }
 
 /// Reads those of a site.
-#[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
 pub fn of_site(global: &Scoped<'_>, site: &Scoped<'_>) -> Option<Option<Witnesses>> {
     let (targets, own) = (site.optional(&SITE_WITNESSES), site.optional(&SITE_QUORUM));
     let (targets, own) = (targets?, own?);

@@ -227,6 +227,7 @@ impl Judge {
                     held: false,
                     runs: 0,
                     gave_up: false,
+                    begun: false,
                     standing: false,
                     rising: None,
                     asked: None,
@@ -250,6 +251,7 @@ impl Judge {
         let verdict = run.verdict_unless_up();
         let started = run.started;
         outage.standing = ordered.once && run.status == RunStatus::Executed;
+        outage.begun |= ordered.once && started;
         let mut effects = vec![Effect::Judged { run: ordered.run, verdict }];
         let command = ordered.command.clone();
         if started {
@@ -269,6 +271,7 @@ impl Judge {
         let Some(ordered) = outage.ordered.take() else { return Vec::new() };
         let mut effects = vec![Effect::Judged { run: ordered.run, verdict: Verdict::Interrupted }];
         let command = ordered.command.clone();
+        outage.begun |= ordered.once;
         outage.last = Some(ordered);
         self.bound(now);
         // The pace that was promised before the interruption stands.

@@ -84,6 +84,9 @@ pub fn choose(
 mod tests {
     use super::*;
 
+    /// What happens, the ladder, the failing check, minutes of outage, the answers so far, and what is chosen.
+    type Story<'a> = (&'a str, Vec<(Mode, u64)>, u32, u64, &'a Answers, Option<Choice>);
+
     fn ladder(modes: &[(Mode, u64)]) -> Vec<Terms> {
         modes.iter().map(|(mode, after)| Terms { mode: *mode, after: Duration::from_mins(*after) }).collect()
     }
@@ -95,7 +98,7 @@ mod tests {
         let yes = Answers { approved: vec![2], ..Answers::default() };
         let no = Answers { denied: vec![(2, "anna".into())], ..Answers::default() };
         let late = Choice::TooEarly(1, Duration::from_mins(5));
-        let stories: Vec<(&str, Vec<(Mode, u64)>, u32, u64, &Answers, Option<Choice>)> = vec![
+        let stories: Vec<Story<'_>> = vec![
             ("nothing to run", vec![], 1, 0, &none, None),
             ("the k-th check runs rung k", vec![(Auto, 0), (Auto, 0)], 2, 0, &none, Some(Choice::Run(2))),
             ("and the last one from then on", vec![(Auto, 0), (Auto, 0)], 9, 0, &none, Some(Choice::Run(2))),

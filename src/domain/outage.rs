@@ -29,6 +29,7 @@ pub enum State {
 
 /// An open incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all of them can hold at once")]
 pub struct Outage {
     /// Its identity.
     pub incident: IncidentId,
@@ -58,6 +59,9 @@ pub struct Outage {
     /// People were told that healing does not help.
     #[serde(default)]
     pub gave_up: bool,
+    /// Something was begun that has to be ended on recovery: services were started, or may have been.
+    #[serde(default)]
+    pub begun: bool,
     /// What was run needs no second run in this outage: the standby is on.
     #[serde(default)]
     pub standing: bool,

@@ -37,6 +37,8 @@ impl Judge {
         let (incident, since) = (outage.incident, rising.since);
         let owed = match rules.recovery {
             Aftercare::Nothing => None,
+            // What was never begun needs no end: if it runs, somebody else wants it to.
+            Aftercare::UntilDone if !outage.begun => None,
             Aftercare::Once | Aftercare::UntilDone => Some(Owed { incident, tries: 0, due: now, ordered: None }),
         };
         match std::mem::replace(&mut self.state, State::Up { since, owed }) {

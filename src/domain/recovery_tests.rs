@@ -8,7 +8,7 @@ use crate::domain::judge::{Judge, Rules};
 use crate::domain::notice::News;
 use crate::domain::outage::{Ordered, Owed, State};
 use crate::domain::recovery::Aftercare;
-use crate::domain::remedy::RunStatus;
+use crate::domain::remedy::{Run, RunStatus};
 use crate::domain::step::{Effect, Seen};
 
 #[test]
@@ -80,8 +80,8 @@ fn a_standby_that_is_on_is_not_started_again_and_is_no_news() {
 #[test]
 fn what_is_run_on_recovery_runs_once_or_until_it_is_done() {
     let up = |recovery| {
-        let mut judge = Judge::new(Rules { recovery, ..rules(0) }, State::Fresh);
-        told(&mut judge, vec![(0, down())]);
+        let mut judge = Judge::new(Rules { recovery, ..rules(1) }, State::Fresh);
+        told(&mut judge, vec![(0, down()), (0, once()), (1, ran(RunStatus::Executed))]);
         assert_eq!(told(&mut judge, vec![(30, Seen::Up)]), ["close", "tell up #1", "ask recovery #1", "in 30"]);
         told(&mut judge, vec![(30, recovery_permitted())]);
         judge
@@ -99,7 +99,7 @@ fn what_is_run_on_recovery_runs_once_or_until_it_is_done() {
     for (recovery, after) in [(Aftercare::Once, vec!["slot"]), (Aftercare::UntilDone, vec!["ask recovery #1", "slot"])]
     {
         let saved = serde_json::to_string(up(recovery).state()).unwrap();
-        let mut next = Judge::new(Rules { recovery, ..rules(0) }, serde_json::from_str(&saved).unwrap());
+        let mut next = Judge::new(Rules { recovery, ..rules(1) }, serde_json::from_str(&saved).unwrap());
         assert_eq!(told(&mut next, vec![(40, Seen::Resumed)]), ["judged interrupted", "save"]);
         assert_eq!(
             told(&mut next, vec![(41, Seen::Up)]),
@@ -120,11 +120,51 @@ fn a_state_that_an_earlier_version_saved_is_taken_up() {
     judge.step(at(0), down());
     let mut old: serde_json::Value = serde_json::to_value(judge.state()).unwrap();
     let outage = old["down"].as_object_mut().unwrap();
-    for new in ["told", "held", "runs", "gave_up", "standing", "rising", "asked", "answers"] {
+    for new in ["told", "held", "runs", "gave_up", "begun", "standing", "rising", "asked", "answers"] {
         outage.remove(new).unwrap();
     }
     let mut next = Judge::new(rules(0), serde_json::from_value(old).unwrap());
     assert_eq!(told(&mut next, vec![(30, Seen::Up)]), ["close", "tell up #1", "in 30"], "people were told of it");
     let up: State = serde_json::from_str(r#"{"up":{"since":"2026-01-01T00:00:00Z"}}"#).unwrap();
     assert!(matches!(up, State::Up { owed: None::<Owed>, .. }));
+}
+
+fn once() -> Seen {
+    let Seen::Permitted(ordered) = permitted() else { unreachable!() };
+    Seen::Permitted(Ordered { once: true, ..ordered })
+}
+
+fn ended(status: RunStatus, started: bool) -> Seen {
+    let Seen::Ran(run) = ran(status) else { unreachable!() };
+    Seen::Ran(Run { started, ..run })
+}
+
+/// Says whether something is run at the end of this incident.
+fn is_ended(recovery: Aftercare, story: Vec<Seen>) -> bool {
+    let rules = Rules { recovery, ..rules(1) };
+    let mut judge = Judge::new(rules, State::Fresh);
+    let seen = story.into_iter().chain([Seen::Up]).enumerate();
+    let effects = seen.flat_map(|(second, seen)| judge.step(at(1000 * i64::try_from(second).unwrap()), seen));
+    effects.filter(|effect| matches!(effect, Effect::AskRecovery { .. })).count() == 1
+}
+
+#[test]
+fn what_was_begun_for_an_incident_is_ended_and_nothing_else_is() {
+    for (begun, what, story) in [
+        (true, "it was started", vec![down(), once(), ended(RunStatus::Executed, true)]),
+        (true, "its start failed half way", vec![down(), once(), ended(RunStatus::Failed, true)]),
+        (true, "whether it was started is not known", vec![down(), once(), ended(RunStatus::Timeout, true)]),
+        (true, "we were stopped meanwhile", vec![down(), once(), Seen::Resumed]),
+        (false, "its start was refused", vec![down(), refused()]),
+        (false, "only another rung ran", vec![down(), permitted(), ended(RunStatus::Executed, true)]),
+        (false, "its host was not reached", vec![down(), once(), ended(RunStatus::Unreachable, false)]),
+        (
+            true,
+            "it was started at the second try",
+            vec![down(), refused(), down(), once(), ended(RunStatus::Executed, true)],
+        ),
+    ] {
+        assert_eq!(is_ended(Aftercare::UntilDone, story.clone()), begun, "{what}");
+        assert!(is_ended(Aftercare::Once, story), "a command for recoveries follows each incident: {what}");
+    }
 }

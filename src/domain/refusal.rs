@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::name::ServerName;
+use super::name::{PairName, ServerName};
 
 /// One reason for not running a remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,11 @@ pub enum Refusal {
         /// Who.
         by: String,
     },
+    /// What was started for the pair is needed by another one that is still down; the last of them to recover ends it.
+    StillNeeded {
+        /// By whom.
+        by: PairName,
+    },
     /// The pair fell again before its recovery command was sent.
     DownAgain,
     /// The name of the target does not exist: a command on the site does not mend DNS.
@@ -123,6 +128,7 @@ impl Refusal {
             Self::DryRung => "dry_rung",
             Self::AwaitingApproval { .. } => "awaiting_approval",
             Self::Denied { .. } => "denied",
+            Self::StillNeeded { .. } => "still_needed",
             Self::DownAgain => "down_again",
             Self::NameNotFound => "name_not_found",
             Self::DryRun => "dry_run",

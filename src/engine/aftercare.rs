@@ -12,8 +12,9 @@ use crate::remedy::{Call, Done};
 
 use super::Engine;
 use super::decide::{Permitted, READY_WITHIN};
-use super::lanes::{Member, Why};
+use super::lanes::{Member, Why, is_same_deed};
 use super::ledger::Batch;
+use super::plan::Rung;
 use super::turn::is_owed;
 
 /// Which rung a run on recovery is in the records: none of the ladder.
@@ -33,6 +34,15 @@ impl Engine {
         let run = RunId(Uuid::now_v7());
         let limit = wanted.limit;
         let call = Call { pair: pair.clone(), incident: Some(incident), run, attempt, rung: NO_RUNG, limit };
+        if let Some(by) = self.needed_by(pair, &wanted) {
+            // The last of them to recover ends it.
+            let refusal = Refusal::StillNeeded { by };
+            self.narrator.refused(pair, &refusal);
+            batch.refused(&call, &wanted, &refusal);
+            self.ledger.audit(self.ledger.refusal_record(&call, &wanted, &refusal, now));
+            self.step(pair, Seen::RecoveryEnded { done: true });
+            return None;
+        }
         let decision = if self.halt.is_cancelled() {
             Err(Refusal::Stopping)
         } else {
@@ -56,6 +66,15 @@ impl Engine {
                 None
             }
         }
+    }
+
+    /// Another pair that is down and for which the same was begun.
+    fn needed_by(&self, pair: &PairName, wanted: &Rung) -> Option<PairName> {
+        let needs = |known: &super::Pair| {
+            let begun = known.judge.outage().is_some_and(|outage| outage.begun);
+            begun && known.plan.recovery.as_deref().is_some_and(|other| is_same_deed(other, wanted))
+        };
+        self.pairs.iter().find(|(name, known)| *name != pair && needs(known)).map(|(name, _)| name.clone())
     }
 
     /// Takes the end of a run on recovery. Only trouble is told: that it is up again, people know.

@@ -187,9 +187,8 @@ impl Engine {
                         batch.tell(incident, news);
                     }
                 }
-                Effect::Save => {}
-                // The caller opens the window: it knows the run.
-                Effect::Verify => {}
+                // Saved with all else below; and the caller opens the window: it knows the run.
+                Effect::Save | Effect::Verify => {}
                 Effect::Next(Next::Slot) => self.timetable.at_slot(pair),
                 Effect::Next(Next::In(delay)) => self.timetable.at(pair, Instant::now() + delay),
             }

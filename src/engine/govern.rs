@@ -20,8 +20,8 @@ use super::{Doing, Engine};
 /// The name of an approval: short enough to type, and another one for each incident and each time it is asked anew.
 pub(super) fn approval_id(incident: IncidentId, attempt: u32) -> String {
     // The end of a version 7 identity is random; the beginning is the time.
-    let random = incident.0.as_u128() as u32;
-    format!("{:06x}", random.wrapping_add(attempt.wrapping_mul(0x9e_3779)) & 0xff_ffff)
+    let random = incident.0.as_u128() & 0xff_ffff;
+    format!("{:06x}", (random + u128::from(attempt) * 0x9e_3779) & 0xff_ffff)
 }
 
 impl Engine {

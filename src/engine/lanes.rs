@@ -79,6 +79,11 @@ fn is_same_text(one: &Rung, other: &Rung) -> bool {
     one.remedy.text() == other.remedy.text() && one.login == other.login
 }
 
+/// True when both would do the same at the same place.
+pub fn is_same_deed(one: &Rung, other: &Rung) -> bool {
+    is_same_text(one, other) && one.remedy.lane() == other.remedy.lane()
+}
+
 /// All lanes. A host that runs nothing has none.
 #[derive(Default)]
 pub struct Lanes {

@@ -94,6 +94,7 @@ pub fn refusal(refusal: &Refusal, words: &Catalogue, zone: &TimeZone) -> String 
         Refusal::CutOff { answered, needed } => fields([("answered", count(*answered)), ("needed", count(*needed))]),
         Refusal::NotCrossChecked { why } => fields([("why", shown(why, MAX_ERROR))]),
         Refusal::AwaitingApproval { id } => fields([("id", shown(id, MAX_NAME))]),
+        Refusal::StillNeeded { by } => fields([("by", own(by.to_string()))]),
         Refusal::Denied { by } => fields([("by", shown(by, MAX_NAME))]),
         Refusal::Storm { down, of } => fields([("down", count(*down)), ("of", count(*of))]),
         Refusal::OnlyOurRoute

@@ -41,7 +41,7 @@ pub trait Probe: Send + Sync {
     /// Gives shell text that asks the same on another machine within `limit`: exit code 0 when the target answers there,
     /// [`CANNOT_LOOK`] when the machine has no program for it, anything else when it does not answer. `None` for a kind that
     /// no shell can ask.
-    fn from_afar(&self, limit: Duration) -> Option<String> {
+    fn afar_shell(&self, limit: Duration) -> Option<String> {
         let _ = limit;
         None
     }
@@ -111,9 +111,9 @@ impl Target {
         &self.shown
     }
 
-    /// Gives shell text that asks the same on another machine; see [`Probe::from_afar`].
-    pub fn from_afar(&self, limit: Duration) -> Option<String> {
-        self.probe.from_afar(limit)
+    /// Gives shell text that asks the same on another machine; see [`Probe::afar_shell`].
+    pub fn afar_shell(&self, limit: Duration) -> Option<String> {
+        self.probe.afar_shell(limit)
     }
 
     /// Looks once. Whatever goes wrong is the reading; it is there after `limit` at the latest.

@@ -47,7 +47,7 @@ impl Probe for Tcp {
         })
     }
 
-    fn from_afar(&self, limit: Duration) -> Option<String> {
+    fn afar_shell(&self, limit: Duration) -> Option<String> {
         let (host, port, seconds) =
             (quoted(self.address.host().to_string().trim_matches(['[', ']'])), self.port, limit.as_secs().max(1));
         Some(format!(

@@ -25,6 +25,7 @@ mod probe_http;
 mod probe_icmp;
 mod probe_tcp;
 mod reference;
+mod remedy;
 mod store;
 mod story;
 mod telegram;

@@ -117,6 +117,7 @@ impl Ladder {
     }
 
     /// This scope's keys, and the wider one's where it sets none.
+    #[must_use]
     pub fn over(&self, wider: &Self) -> Self {
         let mut rungs = wider.rungs.clone();
         rungs.extend(self.rungs.clone());
@@ -156,8 +157,8 @@ impl Ladder {
         self.rungs.get(&1).is_some_and(|rung| rung.scope == Scope::Site)
     }
 
-    /// Rungs that are set.
-    pub fn len(&self) -> usize {
+    /// How many rungs are set.
+    pub fn height(&self) -> usize {
         self.rungs.len()
     }
 

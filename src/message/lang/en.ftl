@@ -196,6 +196,7 @@ refusal-too_early = this rung runs after { $until }; COMMAND_AFTER sets it
 refusal-dry_rung = this rung only says what it would do; COMMAND_MODE sets it
 refusal-awaiting_approval = it waits for a person: monitor approve { $id }
 refusal-denied = { $by } said no
+refusal-still_needed = { $by } still needs it; it is run once that one is up too
 refusal-down_again = the pair is down again
 cause-cut_off = we are cut off
 log-safer-flap = A pair that changes more often than { $value } is told once and not healed ({ $key } changes it)

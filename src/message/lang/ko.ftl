@@ -172,6 +172,7 @@ refusal-too_early = 이 단계는 { $until } 이후에 실행합니다; COMMAND_
 refusal-dry_rung = 이 단계는 무엇을 할지 알리기만 합니다; COMMAND_MODE 설정
 refusal-awaiting_approval = 승인을 기다립니다: monitor approve { $id }
 refusal-denied = { $by }이(가) 거부했습니다
+refusal-still_needed = { $by }에 아직 필요합니다. 그것도 복구되면 실행합니다
 refusal-down_again = 쌍이 다시 중단되었습니다
 cause-cut_off = 우리가 고립되었습니다
 log-safer-flap = { $value }보다 자주 바뀌는 쌍은 한 번만 알리고 복구하지 않습니다 ({ $key }로 변경)

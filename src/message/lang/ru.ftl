@@ -192,6 +192,7 @@ refusal-too_early = эта ступень запускается после { $u
 refusal-dry_rung = эта ступень только говорит, что сделала бы; задаёт COMMAND_MODE
 refusal-awaiting_approval = ждёт человека: monitor approve { $id }
 refusal-denied = { $by } отказал
+refusal-still_needed = это ещё нужно { $by }; выполнится, когда восстановится и он
 refusal-down_again = пара снова недоступна
 cause-cut_off = мы отрезаны
 log-safer-flap = О паре, которая меняется чаще { $value }, сообщаем один раз и не лечим её (меняет { $key })

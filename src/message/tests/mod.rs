@@ -119,6 +119,7 @@ pub fn refusals() -> Vec<Refusal> {
         Refusal::DryRung,
         Refusal::AwaitingApproval { id: "3f2a90".to_owned() },
         Refusal::Denied { by: "anna".to_owned() },
+        Refusal::StillNeeded { by: "DC3-SRV5".parse().unwrap() },
         Refusal::DownAgain,
         Refusal::BudgetSpent { until: at(), runs: 20, window_s: 3600 },
         Refusal::Storm { down: 7, of: 9 },

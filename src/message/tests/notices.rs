@@ -158,6 +158,7 @@ fn a_refusal_says_why_and_which_key_decides_it() {
         "COMMAND_MODE",
         "monitor approve 3f2a90",
         "anna",
+        "DC3-SRV5",
         "",
         "REMEDY_BUDGET",
         "STORM_LIMIT",
@@ -286,14 +287,14 @@ fn every_alarm_fits_one_message_and_names_whom_it_is_about_in_every_language() {
     let deed = || Deed::Refused { command: long.clone(), refusal: Refusal::Denied { by: long.clone() } };
     let cut = CutOff { key: long.clone(), answered: 1, of: 3, needed: 2 };
     let drill = Drill { by: long.clone(), really: true, deed: deed(), up: false };
-    let of_pair = vec![
+    let of_pair = [
         News::Flapping { since: at(), changes: 12, window_s: 3600 },
         News::Settled { up: true },
         News::Settled { up: false },
         News::Aftercare { deed: deed() },
         News::Drill(drill),
     ];
-    let of_agent = vec![
+    let of_agent = [
         News::Storm { down: 3, of: 200 },
         News::StormOver { since: at(), down: 2 },
         News::CutOff(cut),

@@ -70,7 +70,7 @@ impl Probe for Http {
     }
 
     /// The login stays here: the other machine shows its command lines to everybody. Being asked for it is an answer.
-    fn from_afar(&self, limit: Duration) -> Option<String> {
+    fn afar_shell(&self, limit: Duration) -> Option<String> {
         let (url, seconds) = (quoted(self.url.as_str()), limit.as_secs().max(1));
         let asked_to_log_in = if self.login.is_some() { "|401|403" } else { "" };
         Some(format!(

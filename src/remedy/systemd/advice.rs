@@ -19,7 +19,7 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (&[" is masked"], "a masked unit cannot be started: run `systemctl unmask` on the host if it should be"),
     (
-        &["not found.", "could not be found", "not loaded"],
+        &["not found.", "could not be found", "not loaded", "No files found for"],
         "the host has no such unit: compare the name with `systemctl list-unit-files` there",
     ),
     (
@@ -63,10 +63,12 @@ mod tests {
                 "NoNewPrivileges",
             ),
             ("Failed to start a.service: Unit a.service not found.", "list-unit-files"),
+            ("No files found for a.service.", "list-unit-files"),
             ("Failed to restart a.service: Unit a.service is masked.", "unmask"),
             ("a.service: Start request repeated too quickly.", "reset-failed"),
             ("sh: 1: systemctl: not found", "no systemctl"),
             ("System has not been booted with systemd as init system (PID 1). Can't operate.", "does not run there"),
+            ("Failed to connect to bus: Host is down", "does not run there"),
             ("Failed to connect to bus: No such file or directory", "does not run there"),
         ] {
             assert!(advice(said).is_some_and(|advice| advice.contains(part)), "{said}: {:?}", advice(said));

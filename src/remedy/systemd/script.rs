@@ -56,10 +56,7 @@ pub fn acting(action: Action, units: &[&Unit]) -> String {
 pub fn looking(units: &[&Unit]) -> String {
     let mut text = format!("{HEAD}systemctl --version >/dev/null || exit 127; bad=; ");
     for unit in units {
-        let _ = write!(
-            text,
-            "systemctl cat '{unit}' >/dev/null 2>&1 || {{ printf '%s\\n' 'Unit {unit} not found.'; bad=1; }}; "
-        );
+        let _ = write!(text, "said=$(systemctl cat '{unit}' 2>&1) || {{ printf '%s\\n' \"$said\"; bad=1; }}; ");
     }
     text.push_str("[ -z \"$bad\" ]");
     text
