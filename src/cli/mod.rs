@@ -23,6 +23,7 @@ mod heal;
 mod history;
 mod incidents;
 mod init;
+pub mod plan;
 mod probe;
 pub mod reference;
 mod reload;
@@ -68,6 +69,8 @@ enum Command {
     Incidents(incidents::Args),
     /// List what was run or refused, and what came of it
     Actions(actions::Args),
+    /// Play an outage on a virtual clock: what would be checked, run, refused and told, and when; touches nothing
+    Plan(Box<plan::Args>),
     /// Show how each pair fared in a period, and whether its commands help
     Report(report::Args),
     /// Check one pair now; exits 3 when it is down
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&source(), &args),
         Command::Incidents(args) => incidents::run(&source(), &args),
         Command::Actions(args) => actions::run(&source(), &args),
+        Command::Plan(args) => plan::run(&source(), &args),
         Command::Report(args) => report::run(&source(), &args),
         Command::Probe(args) => probe::run(&source(), &args),
         Command::Heal(args) => heal::run(&source(), &args),

@@ -6,6 +6,7 @@
 //! Between probe and judge `weigh` finds out what speaks for or against a failure.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ pub const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The engine.
 pub struct Engine {
     clock: Clock,
-    pairs: HashMap<PairName, Pair>,
+    pairs: Pairs,
     guard: Guard,
     lanes: Lanes,
     timetable: Timetable,
@@ -93,6 +94,9 @@ pub struct Engine {
     /// Cancelled when the stop was asked for: nothing is sent any more.
     halt: CancellationToken,
 }
+
+/// Every pair. In no order that means anything, and yet in the same one each time, so that one story has one end.
+type Pairs = HashMap<PairName, Pair, BuildHasherDefault<DefaultHasher>>;
 
 struct Counters {
     started_at: Timestamp,
@@ -184,7 +188,7 @@ impl Engine {
         let mut engine = Self {
             counters: Counters { started_at: clock.now(), checks: 0, commands: 0, lateness: Lateness::default() },
             clock,
-            pairs: HashMap::new(),
+            pairs: Pairs::default(),
             guard: Guard::new(plans.guard.clone()),
             lanes: Lanes::default(),
             timetable: Timetable::new(),
@@ -212,20 +216,23 @@ impl Engine {
         let mut jumps = JumpDetector::new(&self.clock);
         loop {
             tokio::select! {
+                // In a fixed order, so that the same story ends in the same way. None can keep those below it waiting for
+                // long: beats and orders are few, a round ends once, and a pair is due again only after its round.
+                biased;
                 () = stop.cancelled() => break,
-                (pair, due) = self.timetable.next() => self.start_check(&pair, due),
-                Some(report) = self.rounds.join_next() => {
-                    // After a suspend this may come before the next tick, and must not be believed.
-                    self.compare(&mut jumps);
-                    self.take_joined(report);
-                }
-                Some(order) = self.orders.recv() => self.obey(order),
                 _ = tick.tick() => {
                     self.pulse.send_modify(|beat| *beat = beat.wrapping_add(1));
                     self.compare(&mut jumps);
                     self.weather();
                     self.reconsider();
                 }
+                Some(order) = self.orders.recv() => self.obey(order),
+                Some(report) = self.rounds.join_next() => {
+                    // After a suspend this may come before the next tick, and must not be believed.
+                    self.compare(&mut jumps);
+                    self.take_joined(report);
+                }
+                (pair, due) = self.timetable.next() => self.start_check(&pair, due),
             }
         }
         self.stop().await;

@@ -21,6 +21,7 @@ const SUBCOMMANDS: &[&str] = &[
     "check",
     "init",
     "demo",
+    "plan",
     "status",
     "incidents",
     "actions",

@@ -21,6 +21,7 @@ mod floors;
 mod host_local;
 mod host_ssh;
 mod log_file;
+mod plan;
 mod probe_http;
 mod probe_icmp;
 mod probe_tcp;
