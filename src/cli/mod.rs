@@ -20,12 +20,14 @@ pub mod client;
 mod completions;
 mod demo;
 mod drill;
+mod failover;
 mod heal;
 mod history;
 mod incidents;
 mod init;
 mod pause;
 mod person;
+pub mod plan;
 mod probe;
 pub mod reference;
 mod reload;
@@ -72,6 +74,8 @@ enum Command {
     Incidents(incidents::Args),
     /// List what was run or refused, and what came of it
     Actions(actions::Args),
+    /// Play an outage on a virtual clock: what would be checked, run, refused and told, and when; touches nothing
+    Plan(Box<plan::Args>),
     /// Show how each pair fared in a period, and whether its commands help
     Report(report::Args),
     /// Check one pair now; exits 3 when it is down
@@ -90,6 +94,8 @@ enum Command {
     Reload(reload::Args),
     /// Accept the key that a site's SSH host shows now
     Trust(trust::Args),
+    /// Stand by for another machine: start services when it is dead, stop them when it is back
+    Failover(failover::Args),
     /// Prove that no record of a command was changed or removed
     #[command(subcommand)]
     Audit(audit::Args),
@@ -112,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&source(), &args),
         Command::Incidents(args) => incidents::run(&source(), &args),
         Command::Actions(args) => actions::run(&source(), &args),
+        Command::Plan(args) => plan::run(&source(), &args),
         Command::Report(args) => report::run(&source(), &args),
         Command::Probe(args) => probe::run(&source(), &args),
         Command::Heal(args) => heal::run(&source(), &args),
@@ -121,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Drill(args) => drill::run(&source(), &args),
         Command::Reload(args) => reload::run(&source(), &args),
         Command::Trust(args) => trust::run(&source(), &args),
+        Command::Failover(args) => failover::run(env_file.as_deref(), &args),
         Command::Audit(args) => audit::run(&source(), &args),
         Command::Completions(args) => completions::run(Cli::command(), &args),
         Command::Reference(args) => reference::run(&args),

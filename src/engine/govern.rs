@@ -39,7 +39,7 @@ impl Engine {
         }
         let now = self.clock.now();
         let mut batch = Batch::of_agent(now);
-        batch.memory(&self.guard.memory(now));
+        batch.memory(&self.memory(now));
         let kept = self.ledger.recorded(vec![batch], INTENT_WITHIN);
         self.rounds.spawn(async move {
             // Whoever asked may have gone; what they said stands.
@@ -58,6 +58,7 @@ impl Engine {
         let stop = Stop { scope, by, since, until };
         self.narrator.warn(&Line::HealingStopped { stop: &stop, zone: &self.narrator.voice().zone });
         self.guard.stop(stop.clone());
+        self.reconsider();
         Ok(stop)
     }
 

@@ -6,6 +6,7 @@
 //! Between probe and judge `weigh` finds out what speaks for or against a failure.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::alarm::Alarms;
 use crate::domain::evidence::Evidence;
 use crate::domain::guard::Guard;
 use crate::domain::judge::Judge;
@@ -72,7 +74,7 @@ pub const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The engine.
 pub struct Engine {
     clock: Clock,
-    pairs: HashMap<PairName, Pair>,
+    pairs: Pairs,
     guard: Guard,
     lanes: Lanes,
     timetable: Timetable,
@@ -84,10 +86,8 @@ pub struct Engine {
     pulse: watch::Sender<u64>,
     /// Checks that were started, so that each has a number.
     serial: u64,
-    /// The storm that people were told of, and what stands for its incident.
-    storm: Option<alarm::Told>,
-    /// The witnesses that do not answer, as people were told.
-    cut_off: HashMap<Box<str>, alarm::Told>,
+    /// What people were told of, and not yet the end of.
+    alarms: Alarms,
     sampler: Arc<weigh::Sampler>,
     /// What commands have achieved.
     records: Records,
@@ -99,6 +99,9 @@ pub struct Engine {
     /// Cancelled when the stop was asked for: nothing is sent any more.
     halt: CancellationToken,
 }
+
+/// Every pair. In no order that means anything, and yet in the same one each time, so that one story has one end.
+type Pairs = HashMap<PairName, Pair, BuildHasherDefault<DefaultHasher>>;
 
 struct Counters {
     started_at: Timestamp,
@@ -191,7 +194,7 @@ impl Engine {
         let mut engine = Self {
             counters: Counters { started_at: clock.now(), checks: 0, commands: 0, lateness: Lateness::default() },
             clock,
-            pairs: HashMap::new(),
+            pairs: Pairs::default(),
             guard: Guard::new(plans.guard.clone()),
             lanes: Lanes::default(),
             timetable: Timetable::new(),
@@ -203,8 +206,7 @@ impl Engine {
             narrator,
             pulse,
             serial: 0,
-            storm: None,
-            cut_off: HashMap::new(),
+            alarms: Alarms::default(),
             sampler: Arc::default(),
             records: Records::default(),
             drills: HashMap::new(),
@@ -221,19 +223,23 @@ impl Engine {
         let mut jumps = JumpDetector::new(&self.clock);
         loop {
             tokio::select! {
+                // In a fixed order, so that the same story ends in the same way. None can keep those below it waiting for
+                // long: beats and orders are few, a round ends once, and a pair is due again only after its round.
+                biased;
                 () = stop.cancelled() => break,
-                (pair, due) = self.timetable.next() => self.start_check(&pair, due),
+                _ = tick.tick() => {
+                    self.pulse.send_modify(|beat| *beat = beat.wrapping_add(1));
+                    self.compare(&mut jumps);
+                    self.weather();
+                    self.reconsider();
+                }
+                Some(order) = self.orders.recv() => self.obey(order),
                 Some(report) = self.rounds.join_next() => {
                     // After a suspend this may come before the next tick, and must not be believed.
                     self.compare(&mut jumps);
                     self.take_joined(report);
                 }
-                Some(order) = self.orders.recv() => self.obey(order),
-                _ = tick.tick() => {
-                    self.pulse.send_modify(|beat| *beat = beat.wrapping_add(1));
-                    self.compare(&mut jumps);
-                    self.weather();
-                }
+                (pair, due) = self.timetable.next() => self.start_check(&pair, due),
             }
         }
         self.stop().await;
@@ -247,6 +253,7 @@ impl Engine {
         }
         self.serial += 1;
         (known.doing, known.check, known.stale) = (Doing::Checking, self.serial, false);
+        known.evidence = Evidence::default();
         let (serial, pair) = (self.serial, pair.clone());
         let check = round::check(known.plan.clone(), due, self.gate.clone(), self.narrator.clone());
         self.rounds.spawn(async move {

@@ -57,6 +57,13 @@ impl Witnesses {
         Self { key: key.into(), targets, quorum, limit, kit, last: Mutex::new(None), missed: AtomicBool::new(false) }
     }
 
+    /// The same with a stand-in for each target, and no memory.
+    #[must_use]
+    pub fn staged(&self, stand_in: impl Fn(&Target) -> Target) -> Self {
+        let targets = self.targets.iter().map(|target| Arc::new(stand_in(target))).collect();
+        Self::new(&self.key, targets, self.quorum, self.limit, self.kit.clone())
+    }
+
     /// The key that names them.
     pub fn key(&self) -> &str {
         &self.key
@@ -88,9 +95,9 @@ impl Witnesses {
         Answer { answered, of, quorum }
     }
 
-    /// Remembers whether they are missed; gives whether that is new.
-    pub fn set_missed(&self, missed: bool) -> bool {
-        self.missed.swap(missed, Ordering::Relaxed) != missed
+    /// Remembers whether they are missed.
+    pub fn set_missed(&self, missed: bool) {
+        self.missed.store(missed, Ordering::Relaxed);
     }
 
     /// True while they are missed: then somebody should ask whether they are back.
