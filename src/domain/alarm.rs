@@ -1,5 +1,4 @@
-//! What people were told once in place of many failures, and will be told the end of. It is saved, so that a restart neither
-//! tells it again nor forgets the end.
+//! Alarms that people were told of, and will be told the end of. They are saved, so that a restart tells none twice.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::remedy::IncidentId;
 
-/// Something that people were told of.
+/// One alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct Alarm {
     /// What stands for its incident, so that the end answers the beginning.
     pub id: IncidentId,
     /// When it began.
     pub since: Timestamp,
 }
 
-/// Every alarm whose end people have not heard of.
+/// The alarms about the agent itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Alarms {
-    /// The storm.
-    pub storm: Option<Told>,
-    /// The witnesses that do not answer, by their key.
-    pub cut_off: BTreeMap<String, Told>,
+    /// A storm.
+    pub storm: Option<Alarm>,
+    /// Witnesses that do not answer, by the key that names them.
+    pub cut_off: BTreeMap<String, Alarm>,
 }

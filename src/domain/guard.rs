@@ -52,7 +52,7 @@ pub struct Memory {
     pub stops: Stops,
     /// The storm that goes on.
     pub storm: Option<Raging>,
-    /// Alarms whose end people have not heard of; the engine keeps them.
+    /// What people were told of.
     pub alarms: Alarms,
 }
 
@@ -168,14 +168,14 @@ impl Guard {
         self.weather.wants_sample(&self.rules.storm, watched)
     }
 
-    /// How many of a sample have to fail to make a storm of it.
-    pub fn needed(&self, now: Timestamp, watched: usize, looked: usize) -> usize {
-        self.weather.needed(&self.rules.storm, now, watched, looked)
+    /// How many of a sample have to fail to make a storm of it, together with `pair`.
+    pub fn needed(&self, pair: &PairName, now: Timestamp, watched: usize, looked: usize) -> usize {
+        self.weather.needed(&self.rules.storm, pair, now, watched, looked)
     }
 
-    /// Takes a sample of others.
-    pub fn sampled(&mut self, now: Timestamp, watched: usize, sample: Sample) {
-        self.weather.sampled(&self.rules.storm, now, watched, sample);
+    /// Takes a sample of others that was made because `pair` failed.
+    pub fn sampled(&mut self, pair: &PairName, now: Timestamp, watched: usize, sample: Sample) {
+        self.weather.sampled(&self.rules.storm, pair, now, watched, sample);
     }
 
     /// Stops healing for some or all.
@@ -299,15 +299,15 @@ impl Guard {
     }
 
     /// What is to be saved.
-    pub fn memory(&self, now: Timestamp) -> Memory {
+    pub fn memory(&self, now: Timestamp, alarms: &Alarms) -> Memory {
         let mut stops = Stops::default();
         self.stops.in_force(now).cloned().for_each(|stop| stops.add(stop));
-        Memory { stops, storm: self.weather.raging(), alarms: Alarms::default() }
+        Memory { stops, storm: self.weather.raging(), alarms: alarms.clone() }
     }
 
     /// Takes up what was saved, once every pair that is down was entered.
-    pub fn resumed(&mut self, memory: Memory, now: Timestamp, watched: usize) {
-        self.stops = memory.stops;
+    pub fn resumed(&mut self, memory: &Memory, now: Timestamp, watched: usize) {
+        self.stops.clone_from(&memory.stops);
         self.weather.resumed(&self.rules.storm, memory.storm, now, watched);
     }
 }

@@ -115,7 +115,8 @@ impl Judge {
             },
             Seen::Asked { id, rung } => {
                 if let State::Down(outage) = &mut self.state {
-                    outage.asked = Some(Asked { id, rung, since: now });
+                    let known = outage.asked.take().filter(|asked| asked.id == id);
+                    outage.asked = known.or(Some(Asked { id, rung, since: now }));
                 }
                 Vec::new()
             }

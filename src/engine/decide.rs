@@ -49,7 +49,6 @@ impl Engine {
         self.witnessed(pair, &check);
         match &check.reading.outcome {
             Outcome::Down(_) if !check.blind => {
-                self.guard.fell(pair, self.clock.now());
                 if let Some(check) = self.weigh(pair, serial, check) {
                     self.judge(pair, check);
                 }
@@ -68,8 +67,8 @@ impl Engine {
             self.end_check(pair);
             return self.see(pair, Seen::Unknown);
         };
-        if let Some(sample) = sample {
-            self.guard.sampled(self.clock.now(), self.pairs.len(), sample);
+        if let Some(sample) = sample.filter(|_| evidence.parent.is_none()) {
+            self.guard.sampled(pair, self.clock.now(), self.pairs.len(), sample);
             self.weather();
         }
         if let Some(known) = self.pairs.get_mut(pair) {
@@ -122,6 +121,8 @@ impl Engine {
                 if opens {
                     self.guard.changed(pair, now);
                 }
+                self.blame(pair);
+                self.expose(pair);
                 self.hush(pair);
             }
             Seen::Up if opens => self.guard.rose(pair),
@@ -134,13 +135,30 @@ impl Engine {
         self.write(batch, permitted);
     }
 
-    /// Finds out whether failures of a pair are told now.
-    pub(super) fn hush(&mut self, pair: &PairName) {
-        let (now, watched) = (self.clock.now(), self.pairs.len());
+    /// Finds out whether a pair that is down depends on something that is.
+    pub(super) fn blame(&mut self, pair: &PairName) {
         let Some(known) = self.pairs.get_mut(pair) else { return };
         if let Some(parent) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
             known.evidence.parent.get_or_insert_with(|| parent.server.clone());
         }
+    }
+
+    /// Counts a pair that is down towards a storm. What is down because something else is, or because it is meant to be,
+    /// is no sign of one.
+    pub(super) fn expose(&mut self, pair: &PairName) {
+        let now = self.clock.now();
+        let Some(known) = self.pairs.get(pair) else { return };
+        if known.evidence.parent.is_some() || self.guard.maintenance(pair, now).is_some() {
+            self.guard.rose(pair);
+        } else {
+            self.guard.fell(pair, now);
+        }
+    }
+
+    /// Finds out whether failures of a pair are told now.
+    pub(super) fn hush(&mut self, pair: &PairName) {
+        let (now, watched) = (self.clock.now(), self.pairs.len());
+        let Some(known) = self.pairs.get_mut(pair) else { return };
         known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
     }
 

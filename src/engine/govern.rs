@@ -63,7 +63,7 @@ impl Engine {
     fn keep_memory(&self) {
         let now = self.clock.now();
         let mut batch = Batch::of_agent(now);
-        batch.memory(&self.memory(now));
+        batch.memory(&self.guard.memory(now, &self.alarms));
         self.ledger.record(batch);
     }
 

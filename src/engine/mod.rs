@@ -82,7 +82,7 @@ pub struct Engine {
     pulse: watch::Sender<u64>,
     /// Checks that were started, so that each has a number.
     serial: u64,
-    /// What people were told of, and not yet the end of.
+    /// What people were told of.
     alarms: Alarms,
     sampler: Arc<weigh::Sampler>,
     /// What commands have achieved.
@@ -239,6 +239,7 @@ impl Engine {
         }
         self.serial += 1;
         (known.doing, known.check, known.stale) = (Doing::Checking, self.serial, false);
+        known.evidence = Evidence::default();
         let (serial, pair) = (self.serial, pair.clone());
         let check = round::check(known.plan.clone(), due, self.gate.clone(), self.narrator.clone());
         self.rounds.spawn(async move {

@@ -57,10 +57,11 @@ impl Engine {
             known.extend(state.is_some().then(|| plan.pair.clone()));
             self.enter_one(plan, state, of);
         }
-        self.alarms = saved.memory.alarms.clone();
-        self.guard.resumed(saved.memory, now, of);
-        self.weather_resumed();
-        self.miss_witnesses();
+        let down: Vec<PairName> = known.iter().filter(|pair| self.is_down(pair)).cloned().collect();
+        down.iter().for_each(|pair| self.blame(pair));
+        down.iter().for_each(|pair| self.expose(pair));
+        self.guard.resumed(&saved.memory, now, of);
+        self.alarms_resumed(saved.memory.alarms);
         // Only now it is known whose failures are told.
         for pair in known {
             self.hush(&pair);
@@ -79,6 +80,10 @@ impl Engine {
             self.interrupted(&order);
         }
         self.watched();
+    }
+
+    fn is_down(&self, pair: &PairName) -> bool {
+        self.pairs.get(pair).is_some_and(|known| known.judge.outage().is_some())
     }
 
     /// Writes down who is watched from now on.
@@ -155,8 +160,8 @@ impl Engine {
                 self.enter_one(plan, None, of);
             }
         }
+        self.witnesses_changed();
         self.weather();
-        self.miss_witnesses();
         self.watched();
         reloaded
     }
