@@ -58,8 +58,13 @@ impl Engine {
             self.enter_one(plan, state, of);
         }
         let down: Vec<PairName> = known.iter().filter(|pair| self.is_down(pair)).cloned().collect();
-        down.iter().for_each(|pair| self.blame(pair));
-        down.iter().for_each(|pair| self.expose(pair));
+        // All are blamed before one is taken out: a parent may be held by its own.
+        for pair in &down {
+            self.blame(pair);
+        }
+        for pair in &down {
+            self.expose(pair);
+        }
         self.guard.resumed(&saved.memory, now, of);
         self.alarms_resumed(saved.memory.alarms);
         // Only now it is known whose failures are told.
