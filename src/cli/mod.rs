@@ -13,19 +13,26 @@ use crate::config::Config;
 use crate::domain::name::PairName;
 
 mod actions;
+mod approve;
 mod audit;
 mod check;
 pub mod client;
 mod completions;
 mod demo;
+mod drill;
+mod failover;
 mod heal;
 mod history;
 mod incidents;
 mod init;
+mod pause;
+mod person;
+pub mod plan;
 mod probe;
 pub mod reference;
 mod reload;
 mod report;
+mod resume;
 mod run;
 mod screen;
 mod status;
@@ -67,16 +74,28 @@ enum Command {
     Incidents(incidents::Args),
     /// List what was run or refused, and what came of it
     Actions(actions::Args),
+    /// Play an outage on a virtual clock: what would be checked, run, refused and told, and when; touches nothing
+    Plan(Box<plan::Args>),
     /// Show how each pair fared in a period, and whether its commands help
     Report(report::Args),
     /// Check one pair now; exits 3 when it is down
     Probe(probe::Args),
     /// Run one pair's command now, and see whether it helped
     Heal(heal::Args),
+    /// Stop healing, for all pairs, a site or one pair; checks and notices go on
+    Pause(pause::Args),
+    /// Let healing go on
+    Resume(resume::Args),
+    /// Let a command run that waits for a person, or say no; without an ID: list what waits
+    Approve(approve::Args),
+    /// Rehearse: the whole chain for one pair as if it were down, with a harmless command
+    Drill(drill::Args),
     /// Make the running agent read its configuration again
     Reload(reload::Args),
     /// Accept the key that a site's SSH host shows now
     Trust(trust::Args),
+    /// Stand by for another machine: start services when it is dead, stop them when it is back
+    Failover(failover::Args),
     /// Prove that no record of a command was changed or removed
     #[command(subcommand)]
     Audit(audit::Args),
@@ -99,11 +118,17 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&source(), &args),
         Command::Incidents(args) => incidents::run(&source(), &args),
         Command::Actions(args) => actions::run(&source(), &args),
+        Command::Plan(args) => plan::run(&source(), &args),
         Command::Report(args) => report::run(&source(), &args),
         Command::Probe(args) => probe::run(&source(), &args),
         Command::Heal(args) => heal::run(&source(), &args),
+        Command::Pause(args) => pause::run(&source(), &args),
+        Command::Resume(args) => resume::run(&source(), &args),
+        Command::Approve(args) => approve::run(&source(), &args),
+        Command::Drill(args) => drill::run(&source(), &args),
         Command::Reload(args) => reload::run(&source(), &args),
         Command::Trust(args) => trust::run(&source(), &args),
+        Command::Failover(args) => failover::run(env_file.as_deref(), &args),
         Command::Audit(args) => audit::run(&source(), &args),
         Command::Completions(args) => completions::run(Cli::command(), &args),
         Command::Reference(args) => reference::run(&args),
@@ -129,6 +154,12 @@ fn say_bytes(bytes: &[u8]) {
 /// Reads a pair on the command line: `DC3-SRV4` or `DC3:SRV4`.
 fn pair(text: &str) -> Result<PairName, String> {
     text.parse().map_err(|why| format!("expected a pair such as DC3-SRV4: {why}"))
+}
+
+/// Tells why there is no answer.
+fn unanswered(error: &client::NoAnswer) -> u8 {
+    complain(&screen::lines(&error.to_string()));
+    FAILED
 }
 
 /// Reads the configuration, or says everything that is wrong with it.

@@ -1,4 +1,5 @@
-//! Alarms that people were told of, and will be told the end of. They are saved, so that a restart tells none twice.
+//! What people were told once in place of many failures, and will be told the end of. It is saved, so that a restart neither
+//! tells it again nor forgets the end.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use super::remedy::IncidentId;
 
-/// One alarm.
+/// Something that people were told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alarm {
+pub struct Told {
     /// What stands for its incident, so that the end answers the beginning.
     pub id: IncidentId,
     /// When it began.
     pub since: Timestamp,
 }
 
-/// The alarms about the agent itself.
+/// Every alarm whose end people have not heard of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Alarms {
-    /// A storm.
-    pub storm: Option<Alarm>,
-    /// Witnesses that do not answer, by the key that names them.
-    pub cut_off: BTreeMap<String, Alarm>,
+    /// The storm.
+    pub storm: Option<Told>,
+    /// The witnesses that do not answer, by their key.
+    pub cut_off: BTreeMap<String, Told>,
 }

@@ -52,7 +52,7 @@ pub struct Memory {
     pub stops: Stops,
     /// The storm that goes on.
     pub storm: Option<Raging>,
-    /// What people were told of.
+    /// Alarms whose end people have not heard of; the engine keeps them.
     pub alarms: Alarms,
 }
 
@@ -299,15 +299,15 @@ impl Guard {
     }
 
     /// What is to be saved.
-    pub fn memory(&self, now: Timestamp, alarms: &Alarms) -> Memory {
+    pub fn memory(&self, now: Timestamp) -> Memory {
         let mut stops = Stops::default();
         self.stops.in_force(now).cloned().for_each(|stop| stops.add(stop));
-        Memory { stops, storm: self.weather.raging(), alarms: alarms.clone() }
+        Memory { stops, storm: self.weather.raging(), alarms: Alarms::default() }
     }
 
     /// Takes up what was saved, once every pair that is down was entered.
-    pub fn resumed(&mut self, memory: &Memory, now: Timestamp, watched: usize) {
-        self.stops.clone_from(&memory.stops);
+    pub fn resumed(&mut self, memory: Memory, now: Timestamp, watched: usize) {
+        self.stops = memory.stops;
         self.weather.resumed(&self.rules.storm, memory.storm, now, watched);
     }
 }

@@ -111,7 +111,7 @@ fn a_persons_stop_holds_until_it_ends_or_is_resumed_and_is_remembered() {
     assert_eq!(guard.decide_recovery(&pair(1), at(99)).unwrap_err(), stopped);
     assert!(guard.by_hand().is_ok(), "their own order is carried out");
     let mut next = super::tests::guard(20, false);
-    next.resumed(&guard.memory(at(50), &Alarms::default()), at(50), 10);
+    next.resumed(guard.memory(at(50)), at(50), 10);
     assert_eq!(next.decide(&pair(1), Cause::Status, &NOTHING, at(99), 10).unwrap_err(), stopped);
     assert!(next.decide(&pair(1), Cause::Status, &NOTHING, at(100), 10).is_ok());
     guard.resume(&Scope::All);
@@ -138,7 +138,7 @@ fn a_storm_is_remembered_over_a_restart() {
     assert!(guard.storm(at(0), 200));
     let mut next = super::tests::guard(20, false);
     next.fell(&pair(1), at(0));
-    next.resumed(&guard.memory(at(1), &Alarms::default()), at(10), 200);
+    next.resumed(guard.memory(at(1)), at(10), 200);
     let refused = next.decide(&pair(1), Cause::Timeout, &NOTHING, at(10), 200).unwrap_err();
     assert_eq!(refused, Refusal::Storm { down: 1, of: 200 });
 }

@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::evidence::Quiet;
 use super::ladder::Answers;
 use super::notice::{Deed, Failed, News};
-use super::outage::{Asked, Healed, Outage, State};
+use super::outage::{Healed, Outage, State};
 use super::reading::{Fault, Phases};
 use super::recovery::Aftercare;
 use super::remedy::{IncidentId, Run, RunStatus, Verdict};
@@ -115,18 +115,13 @@ impl Judge {
             },
             Seen::Asked { id, rung } => {
                 if let State::Down(outage) = &mut self.state {
-                    let known = outage.asked.take().filter(|asked| asked.id == id);
-                    outage.asked = known.or(Some(Asked { id, rung, since: now }));
+                    outage.ask(id, rung, now);
                 }
                 Vec::new()
             }
             Seen::Answered { rung, denied } => {
                 if let State::Down(outage) = &mut self.state {
-                    outage.asked = None;
-                    match denied {
-                        Some(by) => outage.answers.denied.push((rung, by)),
-                        None => outage.answers.approved.push(rung),
-                    }
+                    outage.answer(rung, denied);
                 }
                 vec![Effect::Save]
             }

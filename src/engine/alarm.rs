@@ -1,13 +1,13 @@
 //! Alarms: what is told once in place of many failures. A storm, witnesses that do not answer, a pair that flaps.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::alarm::{Alarm, Alarms};
+use crate::domain::alarm::Told;
 use crate::domain::flap::Flapping;
+use crate::domain::guard::Memory;
 use crate::domain::name::PairName;
 use crate::domain::notice::{CutOff, News};
 use crate::domain::remedy::IncidentId;
@@ -16,7 +16,11 @@ use crate::message::Line;
 use super::Engine;
 use super::ledger::Batch;
 use super::round::Check;
-use super::witness::Witnesses;
+
+/// An alarm that begins.
+fn begun(since: Timestamp) -> Told {
+    Told { id: IncidentId(Uuid::now_v7()), since }
+}
 
 impl Engine {
     /// Says once that a storm began, and once that it ended.
@@ -39,26 +43,31 @@ impl Engine {
             }
             (true, Some(_)) | (false, None) => return,
         }
-        batch.memory(&self.guard.memory(now, &self.alarms));
+        batch.memory(&self.memory(now));
         self.ledger.record(batch);
     }
 
-    /// Takes up what the agent before this one told of, as far as it still holds.
-    pub(super) fn alarms_resumed(&mut self, alarms: Alarms) {
-        self.alarms = alarms;
-        self.witnesses_changed();
-        self.weather();
+    /// What is to be saved beside the pairs.
+    pub(super) fn memory(&self, now: Timestamp) -> Memory {
+        Memory { alarms: self.alarms.clone(), ..self.guard.memory(now) }
     }
 
-    /// Lets the witnesses that are missed be asked until they are back, also when they were built anew.
-    pub(super) fn witnesses_changed(&mut self) {
-        let plans = self.pairs.values().filter_map(|known| known.plan.witnesses.as_ref());
-        let there: HashMap<&str, &Arc<Witnesses>> = plans.map(|witnesses| (witnesses.key(), witnesses)).collect();
-        self.alarms.cut_off.retain(|key, _| {
-            let Some(witnesses) = there.get(key.as_str()) else { return false };
-            witnesses.set_missed(true);
-            true
-        });
+    /// Says in the log what the agent before this one told of and what goes on.
+    pub(super) fn weather_resumed(&mut self) {
+        if self.alarms.storm.is_some() {
+            let (down, of) = (self.guard.down(), self.pairs.len());
+            self.narrator.warn(&Line::Storm { down, of });
+        }
+    }
+
+    /// Has the witnesses asked that were missed last, and forgets those that nobody has any more.
+    pub(super) fn miss_witnesses(&mut self) {
+        let mut known = HashSet::new();
+        for witnesses in self.pairs.values().filter_map(|pair| pair.plan.witnesses.as_ref()) {
+            witnesses.set_missed(self.alarms.cut_off.contains_key(witnesses.key()));
+            known.insert(witnesses.key());
+        }
+        self.alarms.cut_off.retain(|key, _| known.contains(key.as_str()));
     }
 
     /// Says once that witnesses do not answer, and once that they answer again.
@@ -83,7 +92,7 @@ impl Engine {
             self.narrator.warn(&Line::CutOff { cut: &cut });
             batch.tell(told.id, News::CutOff(cut));
         }
-        batch.memory(&self.guard.memory(now, &self.alarms));
+        batch.memory(&self.memory(now));
         self.ledger.record(batch);
     }
 
@@ -104,8 +113,4 @@ impl Engine {
         self.narrator.told(pair, &news);
         batch.tell(incident, news);
     }
-}
-
-fn begun(since: Timestamp) -> Alarm {
-    Alarm { id: IncidentId(Uuid::now_v7()), since }
 }

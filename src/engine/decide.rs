@@ -121,8 +121,7 @@ impl Engine {
                 if opens {
                     self.guard.changed(pair, now);
                 }
-                self.blame(pair);
-                self.expose(pair);
+                self.count(pair);
                 self.hush(pair);
             }
             Seen::Up if opens => self.guard.rose(pair),
@@ -135,20 +134,12 @@ impl Engine {
         self.write(batch, permitted);
     }
 
-    /// Finds out whether a pair that is down depends on something that is.
-    pub(super) fn blame(&mut self, pair: &PairName) {
-        let Some(known) = self.pairs.get_mut(pair) else { return };
-        if let Some(parent) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
-            known.evidence.parent.get_or_insert_with(|| parent.server.clone());
-        }
-    }
-
-    /// Counts a pair that is down towards a storm. What is down because something else is, or because it is meant to be,
-    /// is no sign of one.
-    pub(super) fn expose(&mut self, pair: &PairName) {
+    /// Counts a failing pair towards a storm, unless its failure is explained: by what it depends on, or by maintenance.
+    pub(super) fn count(&mut self, pair: &PairName) {
         let now = self.clock.now();
         let Some(known) = self.pairs.get(pair) else { return };
-        if known.evidence.parent.is_some() || self.guard.maintenance(pair, now).is_some() {
+        let parent_is_down = known.plan.parents.iter().any(|parent| self.guard.is_down(&parent.server));
+        if parent_is_down || known.evidence.parent.is_some() || self.guard.maintenance(pair, now).is_some() {
             self.guard.rose(pair);
         } else {
             self.guard.fell(pair, now);
@@ -159,6 +150,9 @@ impl Engine {
     pub(super) fn hush(&mut self, pair: &PairName) {
         let (now, watched) = (self.clock.now(), self.pairs.len());
         let Some(known) = self.pairs.get_mut(pair) else { return };
+        if let Some(parent) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
+            known.evidence.parent.get_or_insert_with(|| parent.server.clone());
+        }
         known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
     }
 

@@ -6,6 +6,7 @@
 //! Between probe and judge `weigh` finds out what speaks for or against a failure.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,10 +30,12 @@ use crate::remedy::{Call, Done};
 
 mod aftercare;
 mod alarm;
+mod answers;
 mod backlog;
 pub mod clock;
 mod decide;
 pub mod delivery;
+mod drill;
 mod govern;
 pub mod handle;
 mod lanes;
@@ -41,6 +44,7 @@ pub mod ledger;
 pub mod narrate;
 mod orders;
 pub mod plan;
+mod rehearsal;
 mod resume;
 mod round;
 mod runs;
@@ -70,7 +74,7 @@ pub const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The engine.
 pub struct Engine {
     clock: Clock,
-    pairs: HashMap<PairName, Pair>,
+    pairs: Pairs,
     guard: Guard,
     lanes: Lanes,
     timetable: Timetable,
@@ -82,17 +86,22 @@ pub struct Engine {
     pulse: watch::Sender<u64>,
     /// Checks that were started, so that each has a number.
     serial: u64,
-    /// What people were told of.
+    /// What people were told of, and not yet the end of.
     alarms: Alarms,
     sampler: Arc<weigh::Sampler>,
     /// What commands have achieved.
     records: Records,
+    /// Drills whose command is on its way.
+    drills: HashMap<RunId, Box<drill::Drill>>,
     /// As many remedies as may be under way at once.
     places: Arc<Semaphore>,
     counters: Counters,
     /// Cancelled when the stop was asked for: nothing is sent any more.
     halt: CancellationToken,
 }
+
+/// Every pair. In no order that means anything, and yet in the same one each time, so that one story has one end.
+type Pairs = HashMap<PairName, Pair, BuildHasherDefault<DefaultHasher>>;
 
 struct Counters {
     started_at: Timestamp,
@@ -150,6 +159,7 @@ enum Report {
     Looked { host: String, up: HashSet<RunId> },
     Ran { host: String, done: Result<Box<Done>, Refusal>, ended: Instant },
     Verified { call: Call, rung: Rung, up_after: Option<Duration>, by_hand: Option<ByHand> },
+    Drilled(drill::Progress),
     Answered,
 }
 
@@ -184,7 +194,7 @@ impl Engine {
         let mut engine = Self {
             counters: Counters { started_at: clock.now(), checks: 0, commands: 0, lateness: Lateness::default() },
             clock,
-            pairs: HashMap::new(),
+            pairs: Pairs::default(),
             guard: Guard::new(plans.guard.clone()),
             lanes: Lanes::default(),
             timetable: Timetable::new(),
@@ -199,6 +209,7 @@ impl Engine {
             alarms: Alarms::default(),
             sampler: Arc::default(),
             records: Records::default(),
+            drills: HashMap::new(),
             halt: CancellationToken::new(),
         };
         engine.enter(plans, saved);
@@ -212,20 +223,23 @@ impl Engine {
         let mut jumps = JumpDetector::new(&self.clock);
         loop {
             tokio::select! {
+                // In a fixed order, so that the same story ends in the same way. None can keep those below it waiting for
+                // long: beats and orders are few, a round ends once, and a pair is due again only after its round.
+                biased;
                 () = stop.cancelled() => break,
-                (pair, due) = self.timetable.next() => self.start_check(&pair, due),
-                Some(report) = self.rounds.join_next() => {
-                    // After a suspend this may come before the next tick, and must not be believed.
-                    self.compare(&mut jumps);
-                    self.take_joined(report);
-                }
-                Some(order) = self.orders.recv() => self.obey(order),
                 _ = tick.tick() => {
                     self.pulse.send_modify(|beat| *beat = beat.wrapping_add(1));
                     self.compare(&mut jumps);
                     self.weather();
                     self.reconsider();
                 }
+                Some(order) = self.orders.recv() => self.obey(order),
+                Some(report) = self.rounds.join_next() => {
+                    // After a suspend this may come before the next tick, and must not be believed.
+                    self.compare(&mut jumps);
+                    self.take_joined(report);
+                }
+                (pair, due) = self.timetable.next() => self.start_check(&pair, due),
             }
         }
         self.stop().await;
@@ -262,6 +276,7 @@ impl Engine {
             Report::Looked { host, up } => self.looked(&host, &up),
             Report::Ran { host, done, ended } => self.ran(&host, done.map(|done| *done), ended),
             Report::Verified { call, rung, up_after, by_hand } => self.verified(&call, &rung, up_after, by_hand),
+            Report::Drilled(progress) => self.drilled(progress),
             Report::Answered => {}
         }
     }

@@ -58,15 +58,13 @@ impl Engine {
             self.enter_one(plan, state, of);
         }
         let down: Vec<PairName> = known.iter().filter(|pair| self.is_down(pair)).cloned().collect();
-        // All are blamed before one is taken out: a parent may be held by its own.
         for pair in &down {
-            self.blame(pair);
+            self.count(pair);
         }
-        for pair in &down {
-            self.expose(pair);
-        }
-        self.guard.resumed(&saved.memory, now, of);
-        self.alarms_resumed(saved.memory.alarms);
+        self.alarms = saved.memory.alarms.clone();
+        self.guard.resumed(saved.memory, now, of);
+        self.weather_resumed();
+        self.miss_witnesses();
         // Only now it is known whose failures are told.
         for pair in known {
             self.hush(&pair);
@@ -101,8 +99,9 @@ impl Engine {
     /// Gives a command whose end nobody saw its verdict and its record; what follows for its pair is the judge's.
     fn interrupted(&self, order: &Order) {
         let plan = self.pairs.get(&order.pair).map(|known| &known.plan);
-        let known =
-            plan.and_then(|plan| if order.rung == 0 { plan.recovery.as_deref() } else { plan.rung(order.rung) });
+        // Rung 0 of an incident is what is run on recovery; without one it is a drill.
+        let is_recovery = order.rung == 0 && order.incident.is_some();
+        let known = plan.and_then(|plan| if is_recovery { plan.recovery.as_deref() } else { plan.rung(order.rung) });
         let host = known.map_or(order.site.as_str(), |rung| rung.remedy.host());
         self.ledger.audit(self.ledger.interrupted_record(order, host, self.clock.now()));
         let mut batch = Batch::new(order.pair.clone(), self.clock.now());
@@ -165,8 +164,8 @@ impl Engine {
                 self.enter_one(plan, None, of);
             }
         }
-        self.witnesses_changed();
         self.weather();
+        self.miss_witnesses();
         self.watched();
         reloaded
     }

@@ -1,25 +1,17 @@
 //! Whether what waited for its host's turn is still wanted: the world may have changed since it was permitted.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 
 use crate::domain::guard::Guard;
-use crate::domain::name::PairName;
 use crate::domain::outage::State;
 use crate::domain::refusal::Refusal;
 use crate::remedy::Call;
 
-use super::Pair;
+use super::Pairs;
 use super::lanes::{Member, Why};
 
 /// Gives the reason not to run what waited for its turn.
-pub(super) fn objection(
-    guard: &mut Guard,
-    pairs: &HashMap<PairName, Pair>,
-    member: &Member,
-    now: Timestamp,
-) -> Option<Refusal> {
+pub(super) fn objection(guard: &mut Guard, pairs: &Pairs, member: &Member, now: Timestamp) -> Option<Refusal> {
     let pair = &member.call.pair;
     if member.heals() && !awaits(pairs, &member.call) {
         return Some(Refusal::Retired);
@@ -34,31 +26,32 @@ pub(super) fn objection(
     match member.why {
         Why::Verdict => guard.still(pair, now, pairs.len()).err(),
         Why::Recovery => guard.by_hand().err().or_else(|| guard.stopped(pair, now).err()),
-        Why::Approved | Why::Person => guard.by_hand().err(),
+        Why::Approved | Why::Person | Why::Drill { .. } => guard.by_hand().err(),
     }
 }
 
 /// True while the pair waits for this run or is verified after it.
-pub(super) fn awaits(pairs: &HashMap<PairName, Pair>, call: &Call) -> bool {
+pub(super) fn awaits(pairs: &Pairs, call: &Call) -> bool {
     pairs.get(&call.pair).is_some_and(|known| known.run == Some(call.run))
 }
 
 /// True while the pair is up and waits for this run of what is run on recovery.
-pub(super) fn is_owed(pairs: &HashMap<PairName, Pair>, member: &Member) -> bool {
+pub(super) fn is_owed(pairs: &Pairs, member: &Member) -> bool {
     let state = pairs.get(&member.call.pair).map(|known| known.judge.state());
     let Some(State::Up { owed: Some(owed), .. }) = state else { return false };
     owed.ordered.as_ref().is_some_and(|ordered| ordered.run == member.call.run)
 }
 
 /// True while the pair's plan still holds what this one waits for.
-fn is_planned(pairs: &HashMap<PairName, Pair>, member: &Member) -> bool {
+fn is_planned(pairs: &Pairs, member: &Member) -> bool {
     let Some(known) = pairs.get(&member.call.pair) else { return false };
     let planned = match member.why {
         Why::Recovery => known.plan.recovery.as_deref(),
-        Why::Verdict | Why::Approved | Why::Person => known.plan.rung(member.call.rung),
+        Why::Verdict | Why::Approved | Why::Person | Why::Drill { .. } => known.plan.rung(member.call.rung),
     };
     planned.is_some_and(|rung| {
-        let (now, then) = (&rung.remedy, &member.rung.remedy);
+        let harmless = (member.why == Why::Drill { really: false }).then(|| rung.remedy.harmless()).flatten();
+        let (now, then) = (harmless.as_ref().unwrap_or(&rung.remedy), &member.rung.remedy);
         now.text() == then.text() && now.lane() == then.lane() && rung.login == member.rung.login
     })
 }

@@ -57,6 +57,13 @@ impl Witnesses {
         Self { key: key.into(), targets, quorum, limit, kit, last: Mutex::new(None), missed: AtomicBool::new(false) }
     }
 
+    /// The same with a stand-in for each target, and no memory.
+    #[must_use]
+    pub fn staged(&self, stand_in: impl Fn(&Target) -> Target) -> Self {
+        let targets = self.targets.iter().map(|target| Arc::new(stand_in(target))).collect();
+        Self::new(&self.key, targets, self.quorum, self.limit, self.kit.clone())
+    }
+
     /// The key that names them.
     pub fn key(&self) -> &str {
         &self.key

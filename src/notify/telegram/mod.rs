@@ -4,7 +4,7 @@
 mod answer;
 mod check;
 mod client;
-mod pace;
+pub mod pace;
 
 use std::fmt;
 use std::sync::Mutex;
