@@ -101,6 +101,8 @@ pub struct Lanes {
     lanes: HashMap<String, Lane>,
     /// Commands that ended and whose effect is still being looked for.
     settling: Vec<Settling>,
+    /// Hosts that may still be at work on what the agent before this one sent, with those who wait for that.
+    left: HashMap<String, Vec<Member>>,
 }
 
 /// A command whose verify windows are open. Who wants the same one meanwhile waits: what it did may only be starting.
@@ -119,6 +121,10 @@ struct Lane {
 impl Lanes {
     /// Asks for a run on `host`.
     pub fn request(&mut self, host: &str, member: Member) -> Turn {
+        if let Some(parked) = self.left.get_mut(host) {
+            parked.push(member);
+            return Turn::Waits;
+        }
         let settling = |done: &&mut Settling| done.host == host && is_same_text(&done.rung, &member.rung);
         if let Some(done) = self.settling.iter_mut().find(settling) {
             done.parked.push(member);
@@ -213,6 +219,21 @@ impl Lanes {
         idle
     }
 
+    /// Gives nobody a turn on `host` until [`Self::over`]: what was sent there before may still be at work.
+    pub fn leave(&mut self, host: &str) {
+        self.left.entry(host.to_owned()).or_default();
+    }
+
+    /// Says that it must be over. Those who waited get in line; true when it is their turn.
+    pub fn over(&mut self, host: &str) -> bool {
+        let parked = self.left.remove(host).unwrap_or_default();
+        let mut idle = false;
+        for member in parked {
+            idle |= self.request(host, member) == Turn::Now;
+        }
+        idle
+    }
+
     fn settling_of(&mut self, host: &str, rung: &Rung) -> Option<&mut Settling> {
         self.settling.iter_mut().find(|done| done.host == host && is_same_text(&done.rung, rung))
     }
@@ -220,6 +241,7 @@ impl Lanes {
     /// Gives up what only waits; for the stop.
     pub fn drop_waiting(&mut self) -> Vec<Member> {
         let parked = self.settling.drain(..).flat_map(|done| done.parked);
+        let parked = parked.chain(self.left.drain().flat_map(|(_, parked)| parked));
         let waiting = self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..)).flat_map(|job| job.members);
         parked.chain(waiting).collect()
     }
