@@ -98,7 +98,7 @@ pub fn is_same_deed(one: &Rung, other: &Rung) -> bool {
 /// All lanes. A host that runs nothing has none.
 #[derive(Default)]
 pub struct Lanes {
-    lanes: HashMap<String, Lane>,
+    hosts: HashMap<String, Lane>,
     /// Commands that ended and whose effect is still being looked for.
     settling: Vec<Settling>,
     /// Hosts that may still be at work on what the agent before this one sent, with those who wait for that.
@@ -130,9 +130,9 @@ impl Lanes {
             done.parked.push(member);
             return Turn::Waits;
         }
-        let Some(lane) = self.lanes.get_mut(host) else {
+        let Some(lane) = self.hosts.get_mut(host) else {
             let lane = Lane { running: Job::new(member), waiting: VecDeque::new() };
-            self.lanes.insert(host.to_owned(), lane);
+            self.hosts.insert(host.to_owned(), lane);
             return Turn::Now;
         };
         let mut jobs = std::iter::once(&mut lane.running).chain(lane.waiting.iter_mut());
@@ -149,17 +149,17 @@ impl Lanes {
 
     /// Those for whom `host` runs its command, the one whose call is sent first; `None` when the host is idle.
     pub fn running(&self, host: &str) -> Option<&[Member]> {
-        self.lanes.get(host).map(|lane| lane.running.members.as_slice())
+        self.hosts.get(host).map(|lane| lane.running.members.as_slice())
     }
 
     /// What is asked right before the command of `host` is sent.
     pub fn veto(&self, host: &str) -> Veto {
-        self.lanes.get(host).map(|lane| lane.running.veto.clone()).unwrap_or_default()
+        self.hosts.get(host).map(|lane| lane.running.veto.clone()).unwrap_or_default()
     }
 
     /// Keeps from being sent what nobody may have any more: each of its members has an objection.
     pub fn object(&self, mut objection: impl FnMut(&Member) -> Option<Refusal>) {
-        for Job { members, veto, .. } in self.lanes.values().map(|lane| &lane.running) {
+        for Job { members, veto, .. } in self.hosts.values().map(|lane| &lane.running) {
             let objections: Option<Vec<Refusal>> = members.iter().map(&mut objection).collect();
             if let Some(first) = objections.and_then(|all| all.into_iter().next()) {
                 // The first reason stands.
@@ -170,17 +170,17 @@ impl Lanes {
 
     /// Takes those out of what runs on `host` who leave it. It may run for nobody then.
     pub fn part(&mut self, host: &str, leaves: impl Fn(&Member) -> bool) -> Vec<Member> {
-        let Some(lane) = self.lanes.get_mut(host) else { return Vec::new() };
+        let Some(lane) = self.hosts.get_mut(host) else { return Vec::new() };
         lane.running.members.extract_if(.., |member| leaves(member)).collect()
     }
 
     /// Ends the run on `host`: gives those it was run for, and moves the next one up.
     pub fn finish(&mut self, host: &str) -> Vec<Member> {
-        let Some(lane) = self.lanes.get_mut(host) else { return Vec::new() };
+        let Some(lane) = self.hosts.get_mut(host) else { return Vec::new() };
         if let Some(next) = lane.waiting.pop_front() {
             return std::mem::replace(&mut lane.running, next).members;
         }
-        self.lanes.remove(host).map(|lane| lane.running.members).unwrap_or_default()
+        self.hosts.remove(host).map(|lane| lane.running.members).unwrap_or_default()
     }
 
     /// Says that a verify window of this command was opened on `host`.
@@ -242,12 +242,12 @@ impl Lanes {
     pub fn drop_waiting(&mut self) -> Vec<Member> {
         let parked = self.settling.drain(..).flat_map(|done| done.parked);
         let parked = parked.chain(self.left.drain().flat_map(|(_, parked)| parked));
-        let waiting = self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..)).flat_map(|job| job.members);
+        let waiting = self.hosts.values_mut().flat_map(|lane| lane.waiting.drain(..)).flat_map(|job| job.members);
         parked.chain(waiting).collect()
     }
 
     /// True when nothing runs anywhere.
     pub fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+        self.hosts.is_empty()
     }
 }
