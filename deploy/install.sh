@@ -1,14 +1,16 @@
 #!/bin/sh
 # Installs the monitor binary, its user, its configuration folder and its systemd unit; run it again to upgrade.
-# An existing /etc/monitor/.env is never touched. DESTDIR=/some/folder installs into a tree that is not this system's root.
+# With --failover it is a standby of another machine instead: its unit, and /opt/failover-monitor for its configuration.
+# An existing configuration is never touched. DESTDIR=/some/folder installs into a tree that is not this system's root.
 set -eu
 
 usage() {
     cat <<'TEXT'
-Usage: install.sh [--prefix DIR] [--binary FILE] [--dry-run] [--uninstall]
+Usage: install.sh [--prefix DIR] [--binary FILE] [--failover] [--dry-run] [--uninstall]
 
   --prefix DIR    where bin/monitor goes (default /usr/local)
   --binary FILE   the binary to install (default: monitor beside this script, then target/dist and target/release)
+  --failover      install (or remove) failover-monitor.service in place of monitor.service
   --dry-run       say what would be done, do nothing
   --uninstall     remove the binary and the unit; configuration, state and logs stay
   --help          this text
@@ -25,6 +27,7 @@ fail() {
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 prefix=/usr/local
 binary=
+failover=no
 dry_run=no
 uninstall=no
 destdir=${DESTDIR:-}
@@ -38,6 +41,7 @@ while [ $# -gt 0 ]; do
             ;;
         --prefix=*) prefix=${1#--prefix=} ;;
         --binary=*) binary=${1#--binary=} ;;
+        --failover) failover=yes ;;
         --dry-run) dry_run=yes ;;
         --uninstall) uninstall=yes ;;
         --help | -h)
@@ -56,9 +60,21 @@ case $prefix in
 esac
 
 bin_dir=$destdir${prefix%/}/bin
-conf_dir=$destdir/etc/monitor
 unit_dir=$destdir/etc/systemd/system
-unit=$unit_dir/monitor.service
+if [ "$failover" = yes ]; then
+    name="failover-monitor"
+    conf_dir=$destdir/opt/failover-monitor
+    conf=$conf_dir/config.json
+    kept="$conf_dir, /var/lib/failover-monitor and /var/log/failover_monitor.log"
+    other=monitor
+else
+    name=monitor
+    conf_dir=$destdir/etc/monitor
+    conf=$conf_dir/.env
+    kept="$conf_dir, /var/lib/monitor, /var/log/monitor and the user monitor"
+    other="failover-monitor"
+fi
+unit=$unit_dir/$name.service
 
 # Says the step, and does it unless this is a dry run.
 step() {
@@ -72,7 +88,7 @@ systemd_runs() { live && [ -d /run/systemd/system ]; }
 
 # ProtectHome= and friends belong to the unit; here only the path of the binary follows --prefix.
 write_unit() {
-    sed "s|^ExecStart=/usr/local/bin/monitor |ExecStart=${prefix%/}/bin/monitor |" "$here/monitor.service" >"$unit.new" &&
+    sed "s|^ExecStart=/usr/local/bin/monitor |ExecStart=${prefix%/}/bin/monitor |" "$here/$name.service" >"$unit.new" &&
         chmod 0644 "$unit.new" && mv -f "$unit.new" "$unit"
 }
 
@@ -82,7 +98,9 @@ place_binary() {
 }
 
 write_example() {
-    if [ -f "$here/../.env.example" ]; then
+    if [ "$failover" = yes ]; then
+        install -m 0640 "$here/failover-config.json" "$conf"
+    elif [ -f "$here/../.env.example" ]; then
         install -m 0640 "$here/../.env.example" "$conf_dir/.env"
     elif [ -f "$here/.env.example" ]; then
         install -m 0640 "$here/.env.example" "$conf_dir/.env"
@@ -97,13 +115,18 @@ fi
 
 if [ "$uninstall" = yes ]; then
     if systemd_runs && [ -f "$unit" ]; then
-        step systemctl disable --now monitor.service
+        step systemctl disable --now "$name.service"
     fi
-    step rm -f "$unit" "$bin_dir/monitor"
+    step rm -f "$unit"
+    if [ -e "$unit_dir/$other.service" ]; then
+        printf 'kept %s, which %s.service runs\n' "$bin_dir/monitor" "$other"
+    else
+        step rm -f "$bin_dir/monitor"
+    fi
     if systemd_runs; then
         step systemctl daemon-reload
     fi
-    printf 'Kept: %s, /var/lib/monitor, /var/log/monitor and the user monitor. Remove them by hand if you are sure.\n' "$conf_dir"
+    printf 'Kept: %s. Remove them by hand if you are sure.\n' "$kept"
     exit 0
 fi
 
@@ -119,29 +142,34 @@ fi
 if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
     fail "$binary is not an executable file: name the built binary with --binary FILE"
 fi
-[ -f "$here/monitor.service" ] || fail "monitor.service is not beside install.sh: run it from the unpacked archive or the repository"
+[ -f "$here/$name.service" ] || fail "$name.service is not beside install.sh: run it from the unpacked archive or the repository"
 
-if live && ! id monitor >/dev/null 2>&1; then
+if live && [ "$failover" = no ] && ! id monitor >/dev/null 2>&1; then
     command -v useradd >/dev/null 2>&1 || fail "useradd is missing: install the package passwd, or make the system user monitor yourself"
     step useradd --system --user-group --home-dir /var/lib/monitor --no-create-home --shell /usr/sbin/nologin monitor
 fi
 step install -d -m 0755 "$bin_dir" "$unit_dir"
 step install -d -m 0750 "$conf_dir"
 step place_binary
-if [ -e "$conf_dir/.env" ]; then
-    printf 'kept %s\n' "$conf_dir/.env"
+if [ -e "$conf" ]; then
+    printf 'kept %s\n' "$conf"
 else
     step write_example
 fi
-if live; then
-    step chown root:monitor "$conf_dir" "$conf_dir/.env"
+if live && [ "$failover" = no ]; then
+    step chown root:monitor "$conf_dir" "$conf"
 fi
 step write_unit
 if systemd_runs; then
     step systemctl daemon-reload
-    if systemctl is-active --quiet monitor.service; then
-        step systemctl restart monitor.service
+    if systemctl is-active --quiet "$name.service"; then
+        step systemctl restart "$name.service"
     fi
 fi
-printf '\nNext: edit %s, check it with\n  %s check --env-file %s\nand start with\n  systemctl enable --now monitor\n' \
-    "$conf_dir/.env" "${prefix%/}/bin/monitor" "/etc/monitor/.env"
+if [ "$failover" = yes ]; then
+    check="failover --check /opt/failover-monitor/config.json"
+else
+    check="check --env-file /etc/monitor/.env"
+fi
+printf '\nNext: edit %s, check it with\n  %s %s\nand start with\n  systemctl enable --now %s\n' \
+    "$conf" "${prefix%/}/bin/monitor" "$check" "$name"

@@ -36,7 +36,7 @@ use super::masks::Masks;
 use super::plans::{self, Hosts};
 use super::reload::{Fixed, Reloader};
 use super::source::Source;
-use super::{recall, retention, systemd};
+use super::{recall, retention, state_file, systemd};
 
 /// The control socket's name in `STATE_DIR`.
 pub const SOCKET: &str = "monitor.sock";
@@ -70,7 +70,8 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     for what in &saved.unreadable {
         tracing::error!("the store holds something this version cannot read, it is left as it is: {what}");
     }
-    let resumed = recall::read(&store, &saved, &config.guard, clock.now()).await.context("the store cannot be read")?;
+    let mut resumed =
+        recall::read(&store, &saved, &config.guard, clock.now()).await.context("the store cannot be read")?;
 
     // Written to last, stopped last.
     let mut records = JoinSet::new();
@@ -100,6 +101,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let desk = Desk { journal: &journal, narrator: &narrator, clock };
     let (outlets, views) = desk.open(channels, &saved, &mut deliveries, &deliveries_stop);
 
+    let (journal, state_file) = state_file::follow(&config, journal, &mut resumed.states, clock.now());
     let ledger = Ledger { journal, audit: sink, outlets, mask: mask(&redactor), zone: zone.clone() };
     let first: Arc<Hosts> = current(&hosts);
     let built = plans::plans(&config, &first, &kit, &hooks);
@@ -135,6 +137,8 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
             tracing::error!("the control socket stopped: {error}");
         }
     });
+    let first = state_file::First { engine: reloader.engine.clone(), pulse: pulse.clone() };
+    around.spawn(state_file::keep(state_file, Some(first), around_stop.clone()));
     around.spawn(retention::run(store.clone(), clock, around_stop.clone()));
     around.spawn(systemd::watchdog(pulse.clone(), around_stop.clone()));
     if let Some(url) = config.general.heartbeat.clone() {

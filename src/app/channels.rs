@@ -19,7 +19,7 @@ pub struct Configured {
 
 /// Builds every channel; `moves` are chats that got another id, as channel, old and new.
 pub fn build(config: &Config, roots: &Roots, moves: &[(String, String, String)]) -> anyhow::Result<Vec<Configured>> {
-    let telegram = &config.telegram;
+    let Some(telegram) = &config.telegram else { return Ok(Vec::new()) };
     let mut settings = Settings::new(telegram.token.expose().to_owned().into(), telegram.chat.clone());
     settings.moved_to = moves
         .iter()

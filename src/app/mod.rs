@@ -19,6 +19,7 @@ mod reload;
 mod retention;
 pub mod signals;
 pub mod source;
+mod state_file;
 pub mod systemd;
 
 /// The redactor at the log's sink.

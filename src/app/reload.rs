@@ -24,7 +24,7 @@ use super::systemd;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fixed {
     general: crate::config::General,
-    telegram: crate::config::telegram::Telegram,
+    telegram: Option<crate::config::telegram::Telegram>,
     log_file: std::path::PathBuf,
     log_json: bool,
     rotation: (f64, u32),
@@ -103,7 +103,7 @@ impl Reloader {
         swap(&self.redactor, config.redactor.clone());
         if Fixed::of(&config) != self.fixed {
             tracing::warn!(
-                "STATE_DIR, DATABASE_URL, HEARTBEAT_URL, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and LOG_BACKUP_COUNT \
+                "STATE_DIR, STATE_FILE, DATABASE_URL, HEARTBEAT_URL, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and LOG_BACKUP_COUNT \
                  are read at start only: restart the agent to use their new values"
             );
         }

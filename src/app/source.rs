@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
-use crate::config::{self, Loaded, Surroundings};
+use crate::config::{self, Channels, Loaded, Surroundings};
 use crate::engine::clock::Clock;
-use crate::env::{Env, Problem};
+use crate::env::{Env, Problem, Redactor, Report};
+use crate::failover::{self, Standby};
 
 /// Where to look for the configuration, again at each reload.
 #[derive(Debug, Clone)]
@@ -20,6 +21,16 @@ pub struct Source {
     pub name: String,
     /// The process environment at the start.
     process: BTreeMap<String, String>,
+    form: Form,
+}
+
+/// What kind of file it is.
+#[derive(Debug, Clone)]
+enum Form {
+    /// A `.env`.
+    Env,
+    /// The `config.json` of a standby machine, and the `.env` that was named beside it.
+    Standby { beside: Option<PathBuf> },
 }
 
 /// Whether the environment asks for text without colour: `NO_COLOR` (<https://no-color.org>), or a terminal that is `dumb`.
@@ -52,19 +63,31 @@ impl Source {
             .or_else(|| Some(PathBuf::from(".env")).filter(|file| file.exists()))
             .or_else(|| beside().filter(|file| file.exists()));
         let name = file.as_ref().map_or_else(|| ".env".to_owned(), |file| file.display().to_string());
-        Self { file, name, process }
+        Self { file, name, process, form: Form::Env }
+    }
+
+    /// Takes the `config.json` of a standby machine; `beside` is a `.env` for what it does not say.
+    pub fn standby(file: &Path, beside: Option<&Path>) -> Self {
+        let form = Form::Standby { beside: beside.map(Path::to_owned) };
+        let Self { process, .. } = Self::find(Some(file));
+        Self { name: file.display().to_string(), file: Some(file.to_owned()), process, form }
     }
 
     /// Takes a text as the file, and nothing from the process environment; for the demo and for tests.
     pub fn of_file(file: PathBuf) -> Self {
-        Self { name: file.display().to_string(), file: Some(file), process: BTreeMap::new() }
+        Self { name: file.display().to_string(), file: Some(file), process: BTreeMap::new(), form: Form::Env }
     }
 
     /// Reads everything.
     pub fn load(&self) -> Result<Loaded, Unreadable> {
         let env = match &self.file {
-            Some(file) => Env::new(&self.name, &self.bytes(file)?, self.process.clone()),
             None => Env::without_file(self.process.clone()),
+            Some(file) => match self.read(file)? {
+                Ok(env) => env,
+                Err(report) => {
+                    return Ok(Loaded { config: None, report, redactor: Redactor::default(), settings: Vec::new() });
+                }
+            },
         };
         Ok(config::load(&env, &|path| std::fs::read_to_string(path), &self.surroundings()))
     }
@@ -75,14 +98,51 @@ impl Source {
             ssh_agent: self.process.get("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(Into::into),
             zone: TimeZone::system(),
             now: Clock::System.now(),
+            channels: match self.form {
+                Form::Env => Channels::Required,
+                Form::Standby { .. } => Channels::Optional,
+            },
+        }
+    }
+
+    /// Reads the file, and what it leans on.
+    fn read(&self, file: &Path) -> Result<Result<Env, Report>, Unreadable> {
+        let bytes = self.bytes(file)?;
+        let Form::Standby { beside } = &self.form else {
+            return Ok(Ok(Env::new(&self.name, &bytes, self.process.clone())));
+        };
+        let Standby { values, env_file } = match failover::read(&self.name, &bytes) {
+            Ok(standby) => standby,
+            Err(report) => return Ok(Err(report)),
+        };
+        let beneath = match beside.clone().or_else(|| env_file.map(|path| beside_of(file, &path))) {
+            Some(path) => {
+                let name = path.display().to_string();
+                let bytes = Self { name: name.clone(), ..self.clone() }.bytes(&path)?;
+                Env::new(&name, &bytes, self.process.clone())
+            }
+            None => Env::without_file(self.process.clone()),
+        };
+        Ok(Ok(beneath.overlaid(&self.name, values)))
+    }
+
+    /// The file that holds secrets.
+    fn secrets(&self) -> Option<PathBuf> {
+        let file = self.file.as_ref()?;
+        match &self.form {
+            Form::Env => Some(file.clone()),
+            Form::Standby { beside: Some(beside) } => Some(beside.clone()),
+            Form::Standby { beside: None } => {
+                let standby = failover::read(&self.name, &std::fs::read(file).ok()?).ok()?;
+                standby.env_file.map(|path| beside_of(file, &path))
+            }
         }
     }
 
     /// `STATE_DIR` as far as it can be read; a configuration that is broken elsewhere does not hide it.
     pub fn state_dir(&self) -> PathBuf {
-        let bytes = self.file.as_ref().and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
-        let env = Env::new(&self.name, &bytes, self.process.clone());
-        config::general::state_dir(&env)
+        let read = self.file.as_ref().and_then(|file| self.read(file).ok()?.ok());
+        config::general::state_dir(&read.unwrap_or_else(|| Env::without_file(self.process.clone())))
     }
 
     /// What local commands start with; nothing else of our environment reaches them, it may hold secrets.
@@ -130,7 +190,12 @@ impl Source {
     fn bytes(&self, file: &Path) -> Result<Vec<u8>, Unreadable> {
         std::fs::read(file).map_err(|source| {
             let hint = match source.kind() {
-                io::ErrorKind::NotFound => "check the path, or make one with `monitor init`",
+                io::ErrorKind::NotFound => match self.form {
+                    Form::Env => "check the path, or make one with `monitor init`",
+                    Form::Standby { .. } => {
+                        "check the path; docs/how-to/fail-over-to-a-standby.md shows what stands in it"
+                    }
+                },
                 io::ErrorKind::PermissionDenied => "let this user read it, for example with chown",
                 _ => "give --env-file a file that can be read",
             };
@@ -140,16 +205,22 @@ impl Source {
 
     /// Says when others can read the file with the secrets.
     pub fn readable_by_others(&self) -> Option<Problem> {
-        let file = self.file.as_ref()?;
-        let found = std::fs::metadata(file).ok()?;
+        let file = self.secrets()?;
+        let found = std::fs::metadata(&file).ok()?;
         let mode = found.permissions().mode();
         // Where root lends the file to our group, as the unit's installer does, the group is us.
         let ours = found.uid() == rustix::process::geteuid().as_raw();
         let spared = if ours { 0o077 } else { 0o007 };
-        let place = crate::env::Place::File { name: self.name.as_str().into(), line: None };
+        let name = file.display().to_string();
+        let place = crate::env::Place::File { name: name.as_str().into(), line: None };
         (mode & spared != 0).then(|| {
             let what = format!("others on this machine can read the secrets in it (mode {:o})", mode & 0o777);
-            Problem::warning(place, "", what).hint(format!("chmod 600 {}", self.name))
+            Problem::warning(place, "", what).hint(format!("chmod 600 {name}"))
         })
     }
+}
+
+/// A path as it is meant in a file: from the folder of that file.
+fn beside_of(file: &Path, path: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(path)
 }

@@ -17,10 +17,10 @@ use super::{BAD_CONFIGURATION, FAILED, FINE, complain, say};
 pub struct Args {
     /// Also probe every server once, log in to every site, ask every channel and open the store
     #[arg(long)]
-    online: bool,
+    pub(super) online: bool,
     /// Print everything as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Characters of a value that are shown; the widest key still leaves room for its place beside it.

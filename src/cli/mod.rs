@@ -18,6 +18,7 @@ mod check;
 pub mod client;
 mod completions;
 mod demo;
+mod failover;
 mod heal;
 mod history;
 mod incidents;
@@ -80,6 +81,8 @@ enum Command {
     Reload(reload::Args),
     /// Accept the key that a site's SSH host shows now
     Trust(trust::Args),
+    /// Stand by for another machine: start services when it is dead, stop them when it is back
+    Failover(failover::Args),
     /// Prove that no record of a command was changed or removed
     #[command(subcommand)]
     Audit(audit::Args),
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Heal(args) => heal::run(&source(), &args),
         Command::Reload(args) => reload::run(&source(), &args),
         Command::Trust(args) => trust::run(&source(), &args),
+        Command::Failover(args) => failover::run(env_file.as_deref(), &args),
         Command::Audit(args) => audit::run(&source(), &args),
         Command::Completions(args) => completions::run(Cli::command(), &args),
         Command::Reference(args) => reference::run(&args),

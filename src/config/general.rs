@@ -1,4 +1,4 @@
-//! What belongs to the whole agent: its language, its folder, its store, its heartbeat.
+//! What belongs to the whole agent: its language, its folder, its store, its heartbeat, its state file.
 
 use std::path::{Path, PathBuf};
 
@@ -32,12 +32,19 @@ pub const HEARTBEAT_URL: Key<Secret> = Key::new(Scope::Global, "HEARTBEAT_URL", 
     )
     .otherwise("off")
     .secret();
+/// One word for other programs.
+pub const STATE_FILE: Key<PathBuf> = Key::new(Scope::Global, "STATE_FILE", value::path)
+    .about(
+        "File that always holds one word about the one pair of MAPPINGS, for other programs: unknown until it was seen, then active_alive or active_dead.",
+        "/run/monitor_state",
+    )
+    .otherwise("none is written");
 
 /// The keys of this section.
 pub const GROUP: Group<'static> = Group {
     title: "Agent",
     intro: "What belongs to the whole agent.",
-    keys: &[LANGUAGE.info(), STATE_DIR.info(), DATABASE_URL.info(), HEARTBEAT_URL.info()],
+    keys: &[LANGUAGE.info(), STATE_DIR.info(), DATABASE_URL.info(), HEARTBEAT_URL.info(), STATE_FILE.info()],
 };
 
 /// What belongs to the whole agent.
@@ -51,15 +58,24 @@ pub struct General {
     pub database_url: Secret,
     /// Who is told that we are well.
     pub heartbeat: Option<Secret>,
+    /// Where the one word about the one pair is written.
+    pub state_file: Option<PathBuf>,
 }
 
-/// Reads the section.
-pub fn read(global: &Scoped<'_>) -> Option<General> {
+/// Reads the section; `pairs` are as many as MAPPINGS names, if it can be read.
+pub fn read(global: &Scoped<'_>, pairs: Option<usize>) -> Option<General> {
     let (language, state_dir) = (global.get(&LANGUAGE), global.get(&STATE_DIR));
     let (database_url, heartbeat) = (global.optional(&DATABASE_URL), global.optional(&HEARTBEAT_URL));
+    let state_file = global.optional(&STATE_FILE);
+    if let (Some(Some(_)), Some(pairs)) = (&state_file, pairs)
+        && pairs != 1
+    {
+        let what = format!("holds one word about one pair, and MAPPINGS names {pairs}");
+        global.problem(&STATE_FILE, what, "map one pair, or remove STATE_FILE");
+    }
     let state_dir = state_dir?;
     let database_url = database_url?.unwrap_or_else(|| default_store(&state_dir));
-    Some(General { language: language?, database_url, heartbeat: heartbeat?, state_dir })
+    Some(General { language: language?, database_url, heartbeat: heartbeat?, state_file: state_file?, state_dir })
 }
 
 /// Reads `STATE_DIR` alone.

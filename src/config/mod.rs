@@ -65,8 +65,8 @@ pub struct Config {
     pub sites: BTreeMap<SiteName, Site>,
     /// The pairs, in the order of `MAPPINGS`.
     pub pairs: Vec<Pair>,
-    /// The Telegram channel.
-    pub telegram: telegram::Telegram,
+    /// The Telegram channel, where there may be none.
+    pub telegram: Option<telegram::Telegram>,
     /// Masks every secret that was read.
     pub redactor: Redactor,
     /// Every secret that was read, for a redactor that masks those of several configurations.
@@ -91,13 +91,24 @@ pub struct Surroundings {
     pub zone: TimeZone,
     /// Wall time now: what is over is told.
     pub now: Timestamp,
+    /// Whether people have to be told.
+    pub channels: Channels,
 }
 
 impl Default for Surroundings {
     /// Nothing around, in UTC, at a time when nothing is over yet.
     fn default() -> Self {
-        Self { ssh_agent: None, zone: TimeZone::UTC, now: Timestamp::UNIX_EPOCH }
+        Self { ssh_agent: None, zone: TimeZone::UTC, now: Timestamp::UNIX_EPOCH, channels: Channels::Required }
     }
+}
+
+/// Whether there has to be a channel to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channels {
+    /// An agent that nobody hears is a mistake.
+    Required,
+    /// It has its log, and whoever started it knows.
+    Optional,
 }
 
 /// What came of reading: the configuration unless something is wrong, and all that is to be said about it.
@@ -119,7 +130,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let global = reader.global();
     let mappings = pairs::mappings(&global);
     let names = Names::new(mappings.iter().flatten().map(|pair| (pair.site.as_str(), pair.server.as_str())));
-    let general = general::read(&global);
+    let general = general::read(&global, mappings.as_ref().map(Vec::len));
     let log = log::read(&global);
     let pace = pace::read(&global);
     let guard = guards::read(&global);
@@ -127,7 +138,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let remedies_at_once = global.get(&guards::REMEDIES_AT_ONCE);
     let witnesses = witness::of_agent(&global);
     let host_keys = global.get(&site::SSH_HOST_KEYS);
-    let telegram = telegram::read(&global);
+    let telegram = telegram::read(&global, around.channels);
     let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
     let safer = guards::safer(&global);
     let mut secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();

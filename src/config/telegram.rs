@@ -1,5 +1,6 @@
 //! The Telegram channel.
 
+use super::Channels;
 use crate::env::{Group, Key, Scope, Scoped, Secret, value};
 
 /// The bot's token.
@@ -57,12 +58,16 @@ pub struct Telegram {
     pub proxy: Option<Secret>,
 }
 
-/// Reads the section.
-pub fn read(global: &Scoped<'_>) -> Option<Telegram> {
+/// Reads the section; the inner absence means that there is no such channel, and that there need not be one.
+pub fn read(global: &Scoped<'_>, channels: Channels) -> Option<Option<Telegram>> {
+    let anything = global.set_by_user(&TELEGRAM_BOT_TOKEN) || global.set_by_user(&TELEGRAM_CHAT_ID);
+    if channels == Channels::Optional && !anything {
+        return Some(None);
+    }
     let (token, chat, thread) =
         (global.get(&TELEGRAM_BOT_TOKEN), global.get(&TELEGRAM_CHAT_ID), global.optional(&TELEGRAM_THREAD_ID));
     let (api_url, proxy) = (global.get(&TELEGRAM_API_URL), global.optional(&TELEGRAM_PROXY));
-    Some(Telegram { token: token?, chat: chat?, thread: thread?, api_url: api_url?, proxy: proxy? })
+    Some(Some(Telegram { token: token?, chat: chat?, thread: thread?, api_url: api_url?, proxy: proxy? }))
 }
 
 fn token(text: &str) -> Result<Secret, String> {

@@ -102,7 +102,8 @@ fn what_is_not_set_has_the_promised_default() {
         (pair.rungs[0].timeout, pair.rungs[0].verify_window, pair.verify_interval),
         (secs(60), secs(15), secs(5))
     );
-    assert_eq!((config.telegram.api_url.as_str(), config.telegram.thread), ("https://api.telegram.org", None));
+    let telegram = config.telegram.as_ref().unwrap();
+    assert_eq!((telegram.api_url.as_str(), telegram.thread), ("https://api.telegram.org", None));
     assert_eq!(config.safer.len(), 7, "{:?}", config.safer);
 }
 

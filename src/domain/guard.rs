@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::alarm::Alarms;
 use super::evidence::{Afar, Evidence, Quiet};
 use super::flap::{self, Changes, Flapping};
 use super::maintenance::Calendar;
@@ -51,6 +52,8 @@ pub struct Memory {
     pub stops: Stops,
     /// The storm that goes on.
     pub storm: Option<Raging>,
+    /// Alarms whose end people have not heard of; the engine keeps them.
+    pub alarms: Alarms,
 }
 
 /// Proof that the guard said yes; nothing runs without one.
@@ -165,14 +168,14 @@ impl Guard {
         self.weather.wants_sample(&self.rules.storm, watched)
     }
 
-    /// How many of a sample have to fail to make a storm of it.
-    pub fn needed(&self, now: Timestamp, watched: usize, looked: usize) -> usize {
-        self.weather.needed(&self.rules.storm, now, watched, looked)
+    /// How many of a sample have to fail to make a storm of it, together with `pair`.
+    pub fn needed(&self, pair: &PairName, now: Timestamp, watched: usize, looked: usize) -> usize {
+        self.weather.needed(&self.rules.storm, pair, now, watched, looked)
     }
 
-    /// Takes a sample of others.
-    pub fn sampled(&mut self, now: Timestamp, watched: usize, sample: Sample) {
-        self.weather.sampled(&self.rules.storm, now, watched, sample);
+    /// Takes a sample of others that was made because `pair` failed.
+    pub fn sampled(&mut self, pair: &PairName, now: Timestamp, watched: usize, sample: Sample) {
+        self.weather.sampled(&self.rules.storm, pair, now, watched, sample);
     }
 
     /// Stops healing for some or all.
@@ -270,7 +273,8 @@ impl Guard {
         }
     }
 
-    fn stopped(&self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
+    /// Refuses what a person stopped, or planned to be left alone.
+    pub fn stopped(&self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
         if let Some(Stop { by, since, until, .. }) = self.stops.of(pair, now) {
             return Err(Refusal::Stopped { by: by.clone(), since: *since, until: *until });
         }
@@ -298,7 +302,7 @@ impl Guard {
     pub fn memory(&self, now: Timestamp) -> Memory {
         let mut stops = Stops::default();
         self.stops.in_force(now).cloned().for_each(|stop| stops.add(stop));
-        Memory { stops, storm: self.weather.raging() }
+        Memory { stops, storm: self.weather.raging(), alarms: Alarms::default() }
     }
 
     /// Takes up what was saved, once every pair that is down was entered.

@@ -134,7 +134,7 @@ fn a_pair_that_flaps_is_neither_told_nor_healed_until_a_person_says_so_or_it_is_
 fn a_storm_is_remembered_over_a_restart() {
     let mut guard = guard(20, false);
     guard.fell(&pair(1), at(0));
-    guard.sampled(at(0), 200, Sample { looked: 20, failing: 20 });
+    guard.sampled(&pair(1), at(0), 200, Sample { looked: 20, failing: 20 });
     assert!(guard.storm(at(0), 200));
     let mut next = super::tests::guard(20, false);
     next.fell(&pair(1), at(0));

@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::evidence::Quiet;
 use super::ladder::Answers;
 use super::notice::{Deed, Failed, News};
-use super::outage::{Asked, Healed, Outage, State};
+use super::outage::{Healed, Outage, State};
 use super::reading::{Fault, Phases};
 use super::recovery::Aftercare;
 use super::remedy::{IncidentId, Run, RunStatus, Verdict};
@@ -115,17 +115,13 @@ impl Judge {
             },
             Seen::Asked { id, rung } => {
                 if let State::Down(outage) = &mut self.state {
-                    outage.asked = Some(Asked { id, rung, since: now });
+                    outage.ask(id, rung, now);
                 }
                 Vec::new()
             }
             Seen::Answered { rung, denied } => {
                 if let State::Down(outage) = &mut self.state {
-                    outage.asked = None;
-                    match denied {
-                        Some(by) => outage.answers.denied.push((rung, by)),
-                        None => outage.answers.approved.push(rung),
-                    }
+                    outage.answer(rung, denied);
                 }
                 vec![Effect::Save]
             }
@@ -164,9 +160,8 @@ impl Judge {
     }
 
     fn up(&mut self, now: Timestamp) -> Vec<Effect> {
-        self.resumed = false;
         let while_off = std::mem::take(&mut self.off);
-        match &mut self.state {
+        let effects = match &mut self.state {
             State::Fresh => {
                 self.state = State::Up { since: now, owed: None };
                 vec![Effect::Next(Next::Slot)]
@@ -177,7 +172,10 @@ impl Judge {
                 effects
             }
             State::Down(_) => self.rise(now, None, while_off),
-        }
+        };
+        // While the incident is open, what was ordered in it before the gap may still be at work.
+        self.resumed &= self.outage().is_some();
+        effects
     }
 
     fn down(&mut self, now: Timestamp, fault: Fault, phases: Phases, incident: IncidentId) -> Vec<Effect> {
@@ -188,7 +186,13 @@ impl Judge {
         {
             let next = self.rest(now, outage);
             self.bound(now);
-            return vec![Effect::Next(Next::In(next))];
+            let mut effects = vec![Effect::Next(Next::In(next))];
+            if let State::Down(outage) = &mut self.state
+                && outage.rising.take().is_some()
+            {
+                effects.push(Effect::Save);
+            }
+            return effects;
         }
         self.resumed = false;
         let mut effects = Vec::new();

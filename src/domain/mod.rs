@@ -3,6 +3,7 @@
 //! Here is no clock, no I/O, no randomness and no `async`: time and identity come in as arguments, decisions go out as
 //! values. What carries them out lives in `engine`.
 
+pub mod alarm;
 pub mod backoff;
 pub mod evidence;
 pub mod flap;

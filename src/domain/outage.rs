@@ -76,6 +76,23 @@ pub struct Outage {
     pub answers: Answers,
 }
 
+impl Outage {
+    /// Asks a person for a rung; one that is asked already keeps its beginning.
+    pub(super) fn ask(&mut self, id: String, rung: u32, now: Timestamp) {
+        let known = self.asked.take().filter(|asked| asked.id == id);
+        self.asked = known.or(Some(Asked { id, rung, since: now }));
+    }
+
+    /// Takes a person's answer.
+    pub(super) fn answer(&mut self, rung: u32, denied: Option<String>) {
+        self.asked = None;
+        match denied {
+            Some(by) => self.answers.denied.push((rung, by)),
+            None => self.answers.approved.push(rung),
+        }
+    }
+}
+
 /// A pair that is up again while its incident is still open (`RECOVERY_SUCCESSES`, `RECOVERY_HOLD`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rising {

@@ -88,26 +88,29 @@ impl Weather {
         self.raging.is_none() && !self.overruled && rules.share < 1.0 && watched >= STORM_MIN
     }
 
-    /// How many of a sample of `looked` have to fail to make a storm of it; the look may end as soon as that is decided.
-    pub fn needed(&self, rules: &Rules, now: Timestamp, watched: usize, looked: usize) -> usize {
-        let storm = |failing: &usize| self.would_be(rules, now, watched, Sample { looked, failing: *failing });
+    /// How many of a sample of `looked` have to fail to make a storm of it, together with `pair` that just failed; the look
+    /// may end as soon as that is decided.
+    pub fn needed(&self, rules: &Rules, pair: &PairName, now: Timestamp, watched: usize, looked: usize) -> usize {
+        let more = usize::from(!self.down.contains_key(pair));
+        let storm = |failing: &usize| self.would_be(rules, now, watched, more, Sample { looked, failing: *failing });
         (0..=looked).find(storm).unwrap_or(looked + 1)
     }
 
-    /// Takes a sample: its share stands for all that are believed to be up.
-    pub fn sampled(&mut self, rules: &Rules, now: Timestamp, watched: usize, sample: Sample) {
-        if !self.overruled && self.would_be(rules, now, watched, sample) {
+    /// Takes a sample that was made because `pair` failed: its share stands for all that are believed to be up.
+    pub fn sampled(&mut self, rules: &Rules, pair: &PairName, now: Timestamp, watched: usize, sample: Sample) {
+        let more = usize::from(!self.down.contains_key(pair));
+        if !self.overruled && self.would_be(rules, now, watched, more, sample) {
             self.rage(now);
         }
     }
 
-    fn would_be(&self, rules: &Rules, now: Timestamp, watched: usize, sample: Sample) -> bool {
+    fn would_be(&self, rules: &Rules, now: Timestamp, watched: usize, more: usize, sample: Sample) -> bool {
         if sample.looked == 0 {
             return false;
         }
-        let rest = watched.saturating_sub(self.down.len());
+        let rest = watched.saturating_sub(self.down.len() + more);
         let failing = rest.saturating_mul(sample.failing) / sample.looked;
-        is_storm(rules, self.recent(rules, now) + failing, watched)
+        is_storm(rules, self.recent(rules, now) + more + failing, watched)
     }
 
     fn recent(&self, rules: &Rules, now: Timestamp) -> usize {
@@ -149,7 +152,8 @@ impl Weather {
     /// Takes up a storm after a restart. When nobody knows of one and too many are down, what was held back is not run
     /// now, since nobody remembers why it was.
     pub fn resumed(&mut self, rules: &Rules, raging: Option<Raging>, now: Timestamp, watched: usize) {
-        self.raging = raging;
+        // Nobody saw whether it was quiet while we were off: the quiet time begins anew.
+        self.raging = raging.map(|raging| Raging { last: now, ..raging });
         if is_storm(rules, self.down.len(), watched) {
             self.rage(now);
         }
@@ -193,9 +197,13 @@ mod tests {
     fn one_that_falls_with_its_whole_sample_makes_a_storm_and_one_alone_does_not() {
         for (failing, storm) in [(20, true), (11, true), (10, false), (2, false), (0, false)] {
             let mut weather = fallen(1, 0);
-            weather.sampled(&RULES, at(0), 200, Sample { looked: 20, failing });
+            weather.sampled(&RULES, &pair(0), at(0), 200, Sample { looked: 20, failing });
             assert_eq!(weather.rages(&RULES, at(0), 200), storm, "{failing} of 20 fail");
-            assert_eq!(failing >= fallen(1, 0).needed(&RULES, at(0), 200, 20), storm, "{failing} of 20 decide");
+            assert_eq!(
+                failing >= Weather::default().needed(&RULES, &pair(1), at(0), 200, 20),
+                storm,
+                "{failing} of 20 decide"
+            );
         }
     }
 

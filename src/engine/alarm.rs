@@ -1,9 +1,13 @@
 //! Alarms: what is told once in place of many failures. A storm, witnesses that do not answer, a pair that flaps.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::domain::alarm::Told;
 use crate::domain::flap::Flapping;
+use crate::domain::guard::Memory;
 use crate::domain::name::PairName;
 use crate::domain::notice::{CutOff, News};
 use crate::domain::remedy::IncidentId;
@@ -13,19 +17,9 @@ use super::Engine;
 use super::ledger::Batch;
 use super::round::Check;
 
-/// Something that people were told of, and will be told the end of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Told {
-    /// What stands for its incident, so that the end answers the beginning.
-    pub id: IncidentId,
-    /// When it began.
-    pub since: Timestamp,
-}
-
-impl Told {
-    fn now(since: Timestamp) -> Self {
-        Self { id: IncidentId(Uuid::now_v7()), since }
-    }
+/// An alarm that begins.
+fn begun(since: Timestamp) -> Told {
+    Told { id: IncidentId(Uuid::now_v7()), since }
 }
 
 impl Engine {
@@ -34,32 +28,46 @@ impl Engine {
         let (now, of) = (self.clock.now(), self.pairs.len());
         let storm = self.guard.storm(now, of);
         let mut batch = Batch::of_agent(now);
-        match (storm, self.storm) {
+        match (storm, self.alarms.storm) {
             (true, None) => {
-                let (told, down) = (Told::now(now), self.guard.down());
-                self.storm = Some(told);
+                let (told, down) = (begun(now), self.guard.down());
+                self.alarms.storm = Some(told);
+                self.reconsider();
                 self.narrator.warn(&Line::Storm { down, of });
                 batch.tell(told.id, News::Storm { down, of });
             }
             (false, Some(told)) => {
-                self.storm = None;
+                self.alarms.storm = None;
                 self.narrator.info(&Line::StormOver);
                 batch.tell(told.id, News::StormOver { since: told.since, down: self.guard.down() });
             }
             (true, Some(_)) | (false, None) => return,
         }
-        batch.memory(&self.guard.memory(now));
+        batch.memory(&self.memory(now));
         self.ledger.record(batch);
     }
 
-    /// Takes up a storm that the agent before this one told of.
+    /// What is to be saved beside the pairs.
+    pub(super) fn memory(&self, now: Timestamp) -> Memory {
+        Memory { alarms: self.alarms.clone(), ..self.guard.memory(now) }
+    }
+
+    /// Says in the log what the agent before this one told of and what goes on.
     pub(super) fn weather_resumed(&mut self) {
-        let now = self.clock.now();
-        self.storm = self.guard.storm(now, self.pairs.len()).then(|| Told::now(now));
-        if self.storm.is_some() {
+        if self.alarms.storm.is_some() {
             let (down, of) = (self.guard.down(), self.pairs.len());
             self.narrator.warn(&Line::Storm { down, of });
         }
+    }
+
+    /// Has the witnesses asked that were missed last, and forgets those that nobody has any more.
+    pub(super) fn miss_witnesses(&mut self) {
+        let mut known = HashSet::new();
+        for witnesses in self.pairs.values().filter_map(|pair| pair.plan.witnesses.as_ref()) {
+            witnesses.set_missed(self.alarms.cut_off.contains_key(witnesses.key()));
+            known.insert(witnesses.key());
+        }
+        self.alarms.cut_off.retain(|key, _| known.contains(key.as_str()));
     }
 
     /// Says once that witnesses do not answer, and once that they answer again.
@@ -71,19 +79,20 @@ impl Engine {
         witnesses.set_missed(!answer.is_enough());
         let mut batch = Batch::of_agent(now);
         if answer.is_enough() {
-            let Some(told) = self.cut_off.remove(key) else { return };
+            let Some(told) = self.alarms.cut_off.remove(key) else { return };
             self.narrator.info(&Line::Reconnected { key });
             batch.tell(told.id, News::Reconnected { key: key.to_owned(), since: told.since, until: now });
         } else {
-            if self.cut_off.contains_key(key) {
+            if self.alarms.cut_off.contains_key(key) {
                 return;
             }
-            let told = Told::now(now);
-            self.cut_off.insert(key.into(), told);
+            let told = begun(now);
+            self.alarms.cut_off.insert(key.to_owned(), told);
             let cut = CutOff { key: key.to_owned(), answered: answer.answered, of: answer.of, needed: answer.quorum };
             self.narrator.warn(&Line::CutOff { cut: &cut });
             batch.tell(told.id, News::CutOff(cut));
         }
+        batch.memory(&self.memory(now));
         self.ledger.record(batch);
     }
 

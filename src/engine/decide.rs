@@ -49,7 +49,6 @@ impl Engine {
         self.witnessed(pair, &check);
         match &check.reading.outcome {
             Outcome::Down(_) if !check.blind => {
-                self.guard.fell(pair, self.clock.now());
                 if let Some(check) = self.weigh(pair, serial, check) {
                     self.judge(pair, check);
                 }
@@ -68,8 +67,8 @@ impl Engine {
             self.end_check(pair);
             return self.see(pair, Seen::Unknown);
         };
-        if let Some(sample) = sample {
-            self.guard.sampled(self.clock.now(), self.pairs.len(), sample);
+        if let Some(sample) = sample.filter(|_| evidence.parent.is_none()) {
+            self.guard.sampled(pair, self.clock.now(), self.pairs.len(), sample);
             self.weather();
         }
         if let Some(known) = self.pairs.get_mut(pair) {
@@ -101,7 +100,6 @@ impl Engine {
     /// Judges a check by all that is known.
     fn judge(&mut self, pair: &PairName, check: Check) {
         let now = self.clock.now();
-        let watched = self.pairs.len();
         self.end_check(pair);
         let Some(known) = self.pairs.get_mut(pair) else { return };
         self.counters.checks += 1;
@@ -123,10 +121,8 @@ impl Engine {
                 if opens {
                     self.guard.changed(pair, now);
                 }
-                if let Some(server) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
-                    known.evidence.parent.get_or_insert_with(|| server.server.clone());
-                }
-                known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
+                self.count(pair);
+                self.hush(pair);
             }
             Seen::Up if opens => self.guard.rose(pair),
             _ => {}
@@ -136,6 +132,28 @@ impl Engine {
         let permitted = self.follow(pair, seen, &mut batch);
         self.flaps(pair, &mut batch);
         self.write(batch, permitted);
+    }
+
+    /// Counts a failing pair towards a storm, unless its failure is explained: by what it depends on, or by maintenance.
+    pub(super) fn count(&mut self, pair: &PairName) {
+        let now = self.clock.now();
+        let Some(known) = self.pairs.get(pair) else { return };
+        let parent_is_down = known.plan.parents.iter().any(|parent| self.guard.is_down(&parent.server));
+        if parent_is_down || known.evidence.parent.is_some() || self.guard.maintenance(pair, now).is_some() {
+            self.guard.rose(pair);
+        } else {
+            self.guard.fell(pair, now);
+        }
+    }
+
+    /// Finds out whether failures of a pair are told now.
+    pub(super) fn hush(&mut self, pair: &PairName) {
+        let (now, watched) = (self.clock.now(), self.pairs.len());
+        let Some(known) = self.pairs.get_mut(pair) else { return };
+        if let Some(parent) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
+            known.evidence.parent.get_or_insert_with(|| parent.server.clone());
+        }
+        known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
     }
 
     /// Tells the judge what was seen, carries out what follows, and writes it down.

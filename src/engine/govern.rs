@@ -35,6 +35,7 @@ impl Engine {
         let stop = Stop { scope, by, since, until };
         self.narrator.warn(&Line::HealingStopped { stop: &stop, zone: &self.narrator.voice().zone });
         self.guard.stop(stop.clone());
+        self.reconsider();
         self.keep_memory();
         Ok(stop)
     }
@@ -62,7 +63,7 @@ impl Engine {
     fn keep_memory(&self) {
         let now = self.clock.now();
         let mut batch = Batch::of_agent(now);
-        batch.memory(&self.guard.memory(now));
+        batch.memory(&self.memory(now));
         self.ledger.record(batch);
     }
 

@@ -1,9 +1,11 @@
 //! One lane per host: a host never runs two remedies at once, and pairs that want the same command share one run.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::oneshot;
 
+use crate::domain::refusal::Refusal;
 use crate::remedy::Call;
 
 use super::handle::HealReport;
@@ -15,11 +17,15 @@ struct Job {
     rung: Rung,
     /// The first one's call is sent; the others share its result.
     members: Vec<Member>,
+    veto: Veto,
 }
+
+/// Why a command must not be sent, should it not have been yet.
+pub type Veto = Arc<OnceLock<Refusal>>;
 
 impl Job {
     fn new(first: Member) -> Self {
-        Self { rung: first.rung.clone(), members: vec![first] }
+        Self { rung: first.rung.clone(), members: vec![first], veto: Veto::default() }
     }
 }
 
@@ -133,6 +139,22 @@ impl Lanes {
     /// Those for whom `host` runs its command, the one whose call is sent first; `None` when the host is idle.
     pub fn running(&self, host: &str) -> Option<&[Member]> {
         self.lanes.get(host).map(|lane| lane.running.members.as_slice())
+    }
+
+    /// What is asked right before the command of `host` is sent.
+    pub fn veto(&self, host: &str) -> Veto {
+        self.lanes.get(host).map(|lane| lane.running.veto.clone()).unwrap_or_default()
+    }
+
+    /// Keeps from being sent what nobody may have any more: each of its members has an objection.
+    pub fn object(&self, mut objection: impl FnMut(&Member) -> Option<Refusal>) {
+        for Job { members, veto, .. } in self.lanes.values().map(|lane| &lane.running) {
+            let objections: Option<Vec<Refusal>> = members.iter().map(&mut objection).collect();
+            if let Some(first) = objections.and_then(|all| all.into_iter().next()) {
+                // The first reason stands.
+                let _ = veto.set(first);
+            }
+        }
     }
 
     /// Takes those out of what runs on `host` who leave it. It may run for nobody then.

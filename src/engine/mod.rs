@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::alarm::Alarms;
 use crate::domain::evidence::Evidence;
 use crate::domain::guard::Guard;
 use crate::domain::judge::Judge;
@@ -82,10 +83,8 @@ pub struct Engine {
     pulse: watch::Sender<u64>,
     /// Checks that were started, so that each has a number.
     serial: u64,
-    /// The storm that people were told of, and what stands for its incident.
-    storm: Option<alarm::Told>,
-    /// The witnesses that do not answer, as people were told.
-    cut_off: HashMap<Box<str>, alarm::Told>,
+    /// What people were told of, and not yet the end of.
+    alarms: Alarms,
     sampler: Arc<weigh::Sampler>,
     /// What commands have achieved.
     records: Records,
@@ -201,8 +200,7 @@ impl Engine {
             narrator,
             pulse,
             serial: 0,
-            storm: None,
-            cut_off: HashMap::new(),
+            alarms: Alarms::default(),
             sampler: Arc::default(),
             records: Records::default(),
             halt: CancellationToken::new(),
@@ -226,6 +224,7 @@ impl Engine {
                     self.pulse.send_modify(|beat| *beat = beat.wrapping_add(1));
                     self.compare(&mut jumps);
                     self.weather();
+                    self.reconsider();
                 }
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(report) = self.rounds.join_next() => {
@@ -247,6 +246,7 @@ impl Engine {
         }
         self.serial += 1;
         (known.doing, known.check, known.stale) = (Doing::Checking, self.serial, false);
+        known.evidence = Evidence::default();
         let (serial, pair) = (self.serial, pair.clone());
         let check = round::check(known.plan.clone(), due, self.gate.clone(), self.narrator.clone());
         self.rounds.spawn(async move {

@@ -118,7 +118,7 @@ impl Engine {
             at,
             storm: self.guard.storm(at, self.pairs.len()),
             stops: self.guard.stops(at).cloned().collect(),
-            cut_off: self.cut_off.iter().map(|(key, told)| (key.to_string(), told.since)).collect(),
+            cut_off: self.alarms.cut_off.iter().map(|(key, told)| (key.clone(), told.since)).collect(),
             checks: CheckCounters {
                 made: self.counters.checks,
                 commands: self.counters.commands,

@@ -51,12 +51,23 @@ impl Engine {
         }
         self.records = saved.records;
         let of = plans.pairs.len();
+        let mut known = Vec::new();
         for plan in plans.pairs {
             let state = saved.states.remove(&plan.pair);
+            known.extend(state.is_some().then(|| plan.pair.clone()));
             self.enter_one(plan, state, of);
         }
+        let down: Vec<PairName> = known.iter().filter(|pair| self.is_down(pair)).cloned().collect();
+        down.iter().for_each(|pair| self.count(pair));
+        self.alarms = saved.memory.alarms.clone();
         self.guard.resumed(saved.memory, now, of);
         self.weather_resumed();
+        self.miss_witnesses();
+        // Only now it is known whose failures are told.
+        for pair in known {
+            self.hush(&pair);
+            self.see(&pair, Seen::Resumed);
+        }
         for (pair, state) in saved.states {
             // It was taken out of the configuration while we were off.
             let mut batch = Batch::new(pair, now);
@@ -70,6 +81,10 @@ impl Engine {
             self.interrupted(&order);
         }
         self.watched();
+    }
+
+    fn is_down(&self, pair: &PairName) -> bool {
+        self.pairs.get(pair).is_some_and(|known| known.judge.outage().is_some())
     }
 
     /// Writes down who is watched from now on.
@@ -93,7 +108,6 @@ impl Engine {
 
     fn enter_one(&mut self, plan: Arc<Plan>, state: Option<State>, of: usize) {
         let pair = plan.pair.clone();
-        let resumed = state.is_some();
         let judge = Judge::new(plan.rules(), state.unwrap_or(State::Fresh));
         if let Some(outage) = judge.outage() {
             self.guard.fell(&pair, outage.since);
@@ -101,12 +115,7 @@ impl Engine {
         }
         self.timetable.enter(&pair, plan.backoff.interval(), of);
         let flapping = self.guard.flapping(&pair, self.clock.now()).is_some();
-        self.pairs.insert(pair.clone(), Pair { flapping, ..Pair::new(plan, judge) });
-        if resumed {
-            let mut batch = Batch::new(pair.clone(), self.clock.now());
-            let permitted = self.follow(&pair, Seen::Resumed, &mut batch);
-            self.write(batch, permitted);
-        }
+        self.pairs.insert(pair, Pair { flapping, ..Pair::new(plan, judge) });
     }
 
     /// Swaps what is watched: new pairs enter, old ones leave, the rest keep their state under the new rules.
@@ -153,6 +162,7 @@ impl Engine {
             }
         }
         self.weather();
+        self.miss_witnesses();
         self.watched();
         reloaded
     }

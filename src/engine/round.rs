@@ -20,6 +20,7 @@ use crate::domain::remedy::{Run, RunId, RunStatus};
 use crate::host::Captured;
 use crate::remedy::{Call, Done};
 
+use super::lanes::Veto;
 use super::narrate::Narrator;
 use super::plan::{Plan, Rung, VerifyRules};
 use super::witness::Answer;
@@ -133,6 +134,8 @@ const LONG: Duration = Duration::from_secs(2);
 pub struct LastLook {
     /// The stop.
     pub halt: CancellationToken,
+    /// The guard's second thought.
+    pub veto: Veto,
     /// The limit on attempts under way.
     pub gate: Arc<Semaphore>,
     /// Who wants the run, where they may be up again; empty for a person's order.
@@ -160,7 +163,8 @@ impl LastLook {
                 }
             }
         }
-        self.halt.is_cancelled().then_some(Healed::Refused(Refusal::Stopping))
+        let stopping = self.halt.is_cancelled().then_some(Refusal::Stopping);
+        stopping.or_else(|| self.veto.get().cloned()).map(Healed::Refused)
     }
 }
 

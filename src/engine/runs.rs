@@ -11,6 +11,7 @@ use crate::domain::remedy::{RunId, Verdict};
 use crate::domain::step::Seen;
 use crate::remedy::{Call, Done};
 
+use super::decide::ordered;
 use super::handle::HealReport;
 use super::lanes::{Member, Turn, Why};
 use super::ledger::Batch;
@@ -45,8 +46,13 @@ impl Engine {
         // A person's order is carried out whatever the pair looks like.
         let looks = if members.iter().all(Member::heals) { self.plans_of(members) } else { Vec::new() };
         let (call, rung, narrator) = (call.clone(), rung.clone(), self.narrator.clone());
-        let last_look =
-            round::LastLook { halt: self.halt.clone(), gate: self.gate.clone(), looks, places: self.places.clone() };
+        let last_look = round::LastLook {
+            halt: self.halt.clone(),
+            veto: self.lanes.veto(&host),
+            gate: self.gate.clone(),
+            looks,
+            places: self.places.clone(),
+        };
         self.rounds.spawn(async move {
             match round::heal(intent, &rung, &call, &narrator, last_look).await {
                 round::Healed::Ran(done) => Report::Ran { host, done: Ok(done), ended: Instant::now() },
@@ -62,6 +68,12 @@ impl Engine {
         healing
             .filter_map(|member| self.pairs.get(&member.call.pair).map(|known| (member.call.run, known.plan.clone())))
             .collect()
+    }
+
+    /// Holds back what was permitted and could not be sent yet, where the guard says no by now.
+    pub(super) fn reconsider(&mut self) {
+        let (guard, pairs, now) = (&mut self.guard, &self.pairs, self.clock.now());
+        self.lanes.object(|member| objection(guard, pairs, member, now));
     }
 
     /// Gives a host to the command that waited for it. Who waited may need it no more, so each pair is looked at first.
@@ -103,6 +115,14 @@ impl Engine {
         if self.lanes.running(host).is_some_and(<[Member]>::is_empty) {
             self.lanes.finish(host);
             return self.next_turn(host);
+        }
+        // Until now it only waited: from now on it may be at work, whatever becomes of us.
+        let begins = self.lanes.running(host).unwrap_or_default().iter().filter(|member| member.heals());
+        let begins: Vec<_> = begins.map(|member| (member.call.clone(), ordered(&member.call, &member.rung))).collect();
+        for (call, ordered) in begins {
+            if self.is_judged_by(&call) {
+                self.step(&call.pair, Seen::Permitted(ordered));
+            }
         }
         // Its intent was handed over long ago, and may have been lost to a full disk: it is handed over again.
         let intents = self.lanes.running(host).unwrap_or_default().iter().map(|member| {
@@ -251,6 +271,8 @@ impl Engine {
             let seen = if *refusal == Refusal::UpAgain {
                 Seen::Up
             } else {
+                // What keeps it from being run may be what keeps it from being told.
+                self.hush(&pair);
                 Seen::Refused { command: command.clone(), refusal: refusal.clone() }
             };
             permitted = self.follow(&pair, seen, &mut batch);

@@ -25,7 +25,8 @@ pub(super) fn objection(guard: &mut Guard, pairs: &Pairs, member: &Member, now: 
     }
     match member.why {
         Why::Verdict => guard.still(pair, now, pairs.len()).err(),
-        Why::Approved | Why::Person | Why::Recovery => guard.by_hand().err(),
+        Why::Recovery => guard.by_hand().err().or_else(|| guard.stopped(pair, now).err()),
+        Why::Approved | Why::Person => guard.by_hand().err(),
     }
 }
 

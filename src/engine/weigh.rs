@@ -131,11 +131,13 @@ impl Engine {
         let around = self.pairs.values().skip(from).chain(self.pairs.values().take(from));
         let is_up = |state: &State| matches!(state, State::Up { .. } | State::Fresh);
         let plans: Vec<Arc<Plan>> = around
-            .filter(|other| is_up(other.judge.state()) && seen.insert(&other.plan.pair.server))
+            // What depends on others may be down because of them, and tells nothing about us.
+            .filter(|other| is_up(other.judge.state()) && other.plan.parents.is_empty())
+            .filter(|other| seen.insert(&other.plan.pair.server))
             .take(SAMPLE)
             .map(|other| other.plan.clone())
             .collect();
-        let needed = self.guard.needed(self.clock.now(), watched, plans.len());
+        let needed = self.guard.needed(&plan.pair, self.clock.now(), watched, plans.len());
         (!plans.is_empty()).then_some(Others { plans, needed })
     }
 }

@@ -95,9 +95,9 @@ impl Witnesses {
         Answer { answered, of, quorum }
     }
 
-    /// Remembers whether they are missed; gives whether that is new.
-    pub fn set_missed(&self, missed: bool) -> bool {
-        self.missed.swap(missed, Ordering::Relaxed) != missed
+    /// Remembers whether they are missed.
+    pub fn set_missed(&self, missed: bool) {
+        self.missed.store(missed, Ordering::Relaxed);
     }
 
     /// True while they are missed: then somebody should ask whether they are back.

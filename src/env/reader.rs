@@ -223,9 +223,9 @@ impl Scoped<'_> {
     fn place_of<T>(&self, key: &Key<T>, full: &str) -> Place {
         let env = self.reader.env;
         let pointer = key.secret.then(|| format!("{full}_FILE"));
-        let by_file = |find: &dyn Fn(&str) -> Option<u32>| pointer.as_deref().and_then(find);
-        let process = env.in_process(full).is_some() || by_file(&|k| env.in_process(k).map(|_| 0)).is_some();
-        let line = env.in_file(full).and_then(|entry| entry.line).or_else(|| by_file(&|k| env.in_file(k)?.line));
+        let (direct, pointer) = (Some(full), pointer.as_deref());
+        let process = direct.into_iter().chain(pointer).any(|key| env.in_process(key).is_some());
+        let line = direct.into_iter().chain(pointer).find_map(|key| env.in_file(key)?.line);
         match line {
             Some(line) if key.ambient || !process => env.place(Some(line)),
             _ if process => Place::Environment,

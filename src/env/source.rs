@@ -11,17 +11,27 @@ use super::problem::{Place, Problem};
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'e> {
     pub(super) text: &'e str,
-    /// Line of the file; none in the process environment.
-    pub(super) line: Option<u32>,
+    /// Line of a file; none in the process environment.
+    pub(super) line: Option<Spot>,
+}
+
+/// A line of one of the files.
+#[derive(Clone, Copy)]
+pub(super) struct Spot {
+    /// Whether it is the file that was laid over the first.
+    over: bool,
+    line: u32,
 }
 
 /// Every value that was set, by whoever set it.
 pub struct Env {
     name: Arc<str>,
-    file: BTreeMap<String, (String, u32)>,
+    /// The name of the file that was laid over.
+    over: Arc<str>,
+    file: BTreeMap<String, (String, Spot)>,
     process: BTreeMap<String, String>,
     /// Keys that stand on a line without `=`.
-    pub(super) bare: BTreeMap<String, u32>,
+    pub(super) bare: BTreeMap<String, Spot>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -33,8 +43,9 @@ impl Env {
         let (mut file, mut bare) = (BTreeMap::new(), BTreeMap::new());
         let mut first: HashMap<String, u32> = HashMap::new();
         for line in lines {
+            let spot = Spot { over: false, line: line.number };
             let Some(value) = line.value else {
-                bare.insert(line.key, line.number);
+                bare.insert(line.key, spot);
                 continue;
             };
             if let Some(earlier) = first.insert(line.key.clone(), line.number) {
@@ -42,10 +53,22 @@ impl Env {
                 let what = format!("is set again, and this line wins over line {earlier}");
                 problems.push(Problem::warning(place, nameable(&line.key), what).hint("remove one of them"));
             }
-            file.insert(line.key, (value, line.number));
+            file.insert(line.key, (value, spot));
         }
         bare.retain(|key, _| !file.contains_key(key));
-        Self { name, file, process, bare, problems }
+        Self { over: Arc::clone(&name), name, file, process, bare, problems }
+    }
+
+    /// Lays the values of another file over both sources: key, value and line. They win.
+    #[must_use]
+    pub fn overlaid(mut self, name: &str, values: impl IntoIterator<Item = (String, String, u32)>) -> Self {
+        self.over = name.into();
+        for (key, value, line) in values {
+            self.process.remove(&key);
+            self.bare.remove(&key);
+            self.file.insert(key, (value, Spot { over: true, line }));
+        }
+        self
     }
 
     /// Joins nothing but the process environment: there is no file.
@@ -54,9 +77,12 @@ impl Env {
     }
 
     /// Gives the place of a line, or the process environment.
-    pub(super) fn place(&self, line: Option<u32>) -> Place {
+    pub(super) fn place(&self, line: Option<Spot>) -> Place {
         match line {
-            Some(line) => Place::File { name: Arc::clone(&self.name), line: Some(line) },
+            Some(Spot { over, line }) => {
+                let name = if over { &self.over } else { &self.name };
+                Place::File { name: Arc::clone(name), line: Some(line) }
+            }
             None => Place::Environment,
         }
     }
@@ -74,7 +100,7 @@ impl Env {
     }
 
     /// Every key of the file, with its line.
-    pub(super) fn file_keys(&self) -> impl Iterator<Item = (&str, u32)> {
+    pub(super) fn file_keys(&self) -> impl Iterator<Item = (&str, Spot)> {
         self.file.iter().map(|(key, (_, line))| (key.as_str(), *line))
     }
 
@@ -93,7 +119,7 @@ impl Env {
     }
 
     /// Gives the line of a key of the file, blank or not.
-    pub(super) fn line_of(&self, key: &str) -> Option<u32> {
+    pub(super) fn line_of(&self, key: &str) -> Option<Spot> {
         self.file.get(key).map(|(_, line)| *line)
     }
 }
@@ -101,5 +127,26 @@ impl Env {
 impl std::fmt::Debug for Env {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Env({} keys in {})", self.file.len(), self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reader::Reader;
+    use super::super::{Key, Scope, value};
+    use super::*;
+
+    #[test]
+    fn what_is_laid_over_wins_and_names_its_own_lines() {
+        const KEY: Key<u32> = Key::new(Scope::Global, "CHECK_ATTEMPTS", |text| value::whole(text, &(1..=9)));
+        const CHAT: Key<u32> = Key::new(Scope::Global, "CHAT", |text| value::whole(text, &(1..=9)));
+        let process = BTreeMap::from([("CHECK_ATTEMPTS".to_owned(), "8".to_owned())]);
+        let env = Env::new("telegram.env", b"CHECK_ATTEMPTS=7\nCHAT=x\n", process);
+        let env = env.overlaid("config.json", [("CHECK_ATTEMPTS".to_owned(), "3".to_owned(), 5)]);
+        let reader = Reader::new(&env, &|_| Err(std::io::ErrorKind::NotFound.into()));
+        assert_eq!(reader.global().get(&KEY), Some(3));
+        assert_eq!(reader.global().place(&KEY).to_string(), "config.json:5: ");
+        assert_eq!(reader.global().get(&CHAT), None);
+        assert_eq!(reader.global().place(&CHAT).to_string(), "telegram.env:2: ");
     }
 }

@@ -146,6 +146,42 @@ fn systemd_accepts_the_unit_and_rates_it_well() {
 }
 
 #[test]
+fn a_standby_is_installed_beside_an_agent_and_removed_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let output = install(root, &["--failover"]);
+    assert!(output.status.success() && said(&output).contains("failover --check"), "{}", said(&output));
+    let config = root.join("opt/failover-monitor/config.json");
+    assert_eq!(mode(&config), 0o640);
+    assert_eq!(mode(&root.join("etc/systemd/system/failover-monitor.service")), 0o644);
+    assert!(!root.join("etc/monitor").exists());
+    fs::write(&config, "{}").unwrap();
+    assert!(install(root, &["--failover", "--prefix", "/opt"]).status.success());
+    assert_eq!(fs::read_to_string(&config).unwrap(), "{}");
+    let unit = fs::read_to_string(root.join("etc/systemd/system/failover-monitor.service")).unwrap();
+    assert!(unit.contains("\nExecStart=/opt/bin/monitor failover /opt/failover-monitor/config.json\n"), "{unit}");
+    assert!(install(root, &[]).status.success());
+    assert!(install(root, &["--failover", "--uninstall"]).status.success());
+    assert!(root.join("usr/local/bin/monitor").exists() && config.exists());
+    assert!(!root.join("etc/systemd/system/failover-monitor.service").exists());
+}
+
+#[test]
+fn systemd_accepts_the_unit_of_a_standby_and_rates_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let unit = dir.path().join("failover-monitor.service");
+    let text = fs::read_to_string(deploy("failover-monitor.service")).unwrap();
+    fs::write(&unit, text.replace("/usr/local/bin/monitor", "/bin/true")).unwrap();
+    let unit = unit.to_str().unwrap();
+    let verified = tool("systemd-analyze", "systemd", &["verify", "--man=no", unit]);
+    assert!(verified.status.success() && !said(&verified).contains("failover-monitor.service:"), "{}", said(&verified));
+    // Tenths: it is root with one capability, 2.2 of 10, where 10 is fully exposed.
+    let rated =
+        tool("systemd-analyze", "systemd", &["security", "--offline=true", "--threshold=22", "--no-pager", unit]);
+    assert!(rated.status.success(), "{}", said(&rated));
+}
+
+#[test]
 fn systemd_accepts_the_drop_in_for_local_remedies() {
     let dir = tempfile::tempdir().unwrap();
     let drop_ins = dir.path().join("monitor.service.d");

@@ -29,6 +29,7 @@ const SUBCOMMANDS: &[&str] = &[
     "probe",
     "heal",
     "trust",
+    "failover",
     "audit",
     "reload",
     "completions",

@@ -16,6 +16,7 @@ mod deploy;
 mod docs;
 mod engine;
 mod env_file;
+mod failover;
 mod floors;
 mod host_local;
 mod host_ssh;

@@ -20,8 +20,11 @@ fn read_from(text: &str, pairs: Option<&[PairName]>) -> (Option<Calendar>, Vec<S
     let process = BTreeMap::from([("MAINTENANCE".to_owned(), text.to_owned())]);
     let env = Env::without_file(process);
     let reader = Reader::new(&env, &|_| Err(std::io::ErrorKind::NotFound.into()));
-    let around =
-        Surroundings { ssh_agent: None, zone: TimeZone::get("Europe/Berlin").unwrap(), now: NOW.parse().unwrap() };
+    let around = Surroundings {
+        zone: TimeZone::get("Europe/Berlin").unwrap(),
+        now: NOW.parse().unwrap(),
+        ..Surroundings::default()
+    };
     let calendar = read(&reader.global(), pairs, &around);
     let names = Names::new([("DC3", "SRV4")]);
     let known = [MAINTENANCE.info()];

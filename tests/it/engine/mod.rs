@@ -1,8 +1,16 @@
 //! The engine and the delivery in paused time: no sockets, no database; every moment is asserted.
 
+mod chaos;
 mod delivery;
+mod flap;
 mod guard;
 mod heal;
+mod kill;
+mod ladder;
 mod life;
+mod maintenance;
 mod pace;
 mod random;
+mod stop;
+mod storm;
+mod witness;

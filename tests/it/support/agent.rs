@@ -38,8 +38,11 @@ pub struct Agent {
     pub folder: TempDir,
     settings: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    arguments: Vec<String>,
     /// What its own view of the file system is made by.
     mounts: Option<String>,
+    /// The network namespace that it lives in.
+    namespace: Option<String>,
     child: Option<Child>,
     readers: Vec<JoinHandle<()>>,
     said: Arc<Said>,
@@ -55,7 +58,9 @@ impl Agent {
             folder: tempfile::tempdir().unwrap(),
             settings: Vec::new(),
             environment: Vec::new(),
+            arguments: Vec::new(),
             mounts: None,
+            namespace: None,
             child: None,
             readers: Vec::new(),
             said: Arc::new(said),
@@ -118,6 +123,16 @@ impl Agent {
         self.mounts = Some(mounts.to_owned());
     }
 
+    /// Starts it in this network namespace.
+    pub fn at(&mut self, namespace: String) {
+        self.namespace = Some(namespace);
+    }
+
+    /// Starts it with these arguments; `run` is meant without any.
+    pub fn arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -142,15 +157,21 @@ impl Agent {
     fn start_in(&mut self, outputs: impl FnOnce(&mut Command) -> &mut Command) {
         assert!(self.child.is_none(), "it runs already");
         self.before = self.said.lines.lock().unwrap().len();
-        let mut command = match &self.mounts {
-            None => Command::new(BINARY),
-            Some(mounts) => {
+        let mut command = match (&self.mounts, &self.namespace) {
+            (None, None) => Command::new(BINARY),
+            (None, Some(namespace)) => {
+                let mut command = Command::new("/usr/sbin/ip");
+                command.args(["netns", "exec", namespace, BINARY]);
+                command
+            }
+            (Some(mounts), _) => {
                 assert!(rustix::process::geteuid().is_root(), "this test mounts: run it as root");
                 let mut command = Command::new("/usr/bin/unshare");
                 command.args(["--mount", "/bin/sh", "-c", &format!("{mounts} && exec {BINARY}")]);
                 command
             }
         };
+        command.args(&self.arguments);
         command.env_clear().envs(self.environment.iter().cloned()).current_dir(self.folder.path()).stdin(Stdio::null());
         let mut child = outputs(&mut command)
             .spawn()

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod bot_api;
 pub mod engine;
+pub mod guarded;
 pub mod http;
 pub mod netns;
 pub mod postgres;

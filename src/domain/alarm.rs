@@ -1,0 +1,28 @@
+//! What people were told once in place of many failures, and will be told the end of. It is saved, so that a restart neither
+//! tells it again nor forgets the end.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::remedy::IncidentId;
+
+/// Something that people were told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// What stands for its incident, so that the end answers the beginning.
+    pub id: IncidentId,
+    /// When it began.
+    pub since: Timestamp,
+}
+
+/// Every alarm whose end people have not heard of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Alarms {
+    /// The storm.
+    pub storm: Option<Told>,
+    /// The witnesses that do not answer, by their key.
+    pub cut_off: BTreeMap<String, Told>,
+}
