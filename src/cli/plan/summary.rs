@@ -97,7 +97,9 @@ fn starts(events: &[Event]) -> HashMap<&PairName, Vec<Duration>> {
             starts.entry(pair).or_default().push(start);
         }
     }
-    starts.values_mut().for_each(|starts| starts.sort_unstable());
+    for starts in starts.values_mut() {
+        starts.sort_unstable();
+    }
     starts
 }
 
