@@ -35,7 +35,7 @@ const PAIRS: [(&str, &str); 4] = [("DC1", "A"), ("DC2", "B"), ("DC1", "C"), ("DC
 
 /// What is compared: settings and story, from which both sides are built by different hands.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is one setting that a story has or has not")]
 struct Case {
     pairs: usize,
     interval: f64,
