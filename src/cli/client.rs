@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
@@ -74,16 +75,31 @@ impl Client {
 
     /// Asks with GET.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, NoAnswer> {
-        let asking = self.ask("GET", path);
+        let asking = self.ask("GET", path, Bytes::new());
         tokio::time::timeout(QUICK, asking).await.unwrap_or(Err(NoAnswer::Silent(QUICK)))
     }
 
     /// Asks with POST and waits at most `limit`: some orders take as long as a command and its verification.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, limit: Duration) -> Result<T, NoAnswer> {
-        tokio::time::timeout(limit, self.ask("POST", path)).await.unwrap_or(Err(NoAnswer::Silent(limit)))
+        self.order(path, Bytes::new(), limit).await
     }
 
-    async fn ask<T: DeserializeOwned>(&self, method: &str, path: &str) -> Result<T, NoAnswer> {
+    /// Asks with POST, says this, and waits at most `limit`, or as long as an answer takes that needs no work.
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        said: &impl Serialize,
+        limit: Option<Duration>,
+    ) -> Result<T, NoAnswer> {
+        let body = serde_json::to_vec(said).map_err(|error| NoAnswer::Strange(error.to_string()))?;
+        self.order(path, body.into(), limit.unwrap_or(QUICK)).await
+    }
+
+    async fn order<T: DeserializeOwned>(&self, path: &str, body: Bytes, limit: Duration) -> Result<T, NoAnswer> {
+        tokio::time::timeout(limit, self.ask("POST", path, body)).await.unwrap_or(Err(NoAnswer::Silent(limit)))
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: &str, path: &str, body: Bytes) -> Result<T, NoAnswer> {
         let strange = |error: &dyn std::error::Error| NoAnswer::Strange(error.to_string());
         let stream = UnixStream::connect(&self.socket).await.map_err(|source| {
             let path = self.socket.clone();
@@ -97,7 +113,8 @@ impl Client {
             .method(method)
             .uri(path)
             .header("host", "monitor")
-            .body(Empty::<Bytes>::new())
+            .header("content-type", "application/json")
+            .body(Full::new(body))
             .map_err(|error| strange(&error))?;
         let talk = async {
             let response = sender.send_request(request).await.map_err(|error| strange(&error))?;

@@ -13,21 +13,26 @@ use crate::config::Config;
 use crate::domain::name::PairName;
 
 mod actions;
+mod approve;
 mod audit;
 mod check;
 pub mod client;
 mod completions;
 mod demo;
+mod drill;
 mod failover;
 mod heal;
 mod history;
 mod incidents;
 mod init;
+mod pause;
+mod person;
 pub mod plan;
 mod probe;
 pub mod reference;
 mod reload;
 mod report;
+mod resume;
 mod run;
 mod screen;
 mod status;
@@ -77,6 +82,14 @@ enum Command {
     Probe(probe::Args),
     /// Run one pair's command now, and see whether it helped
     Heal(heal::Args),
+    /// Stop healing, for all pairs, a site or one pair; checks and notices go on
+    Pause(pause::Args),
+    /// Let healing go on
+    Resume(resume::Args),
+    /// Let a command run that waits for a person, or say no; without an ID: list what waits
+    Approve(approve::Args),
+    /// Rehearse: the whole chain for one pair as if it were down, with a harmless command
+    Drill(drill::Args),
     /// Make the running agent read its configuration again
     Reload(reload::Args),
     /// Accept the key that a site's SSH host shows now
@@ -109,6 +122,10 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&source(), &args),
         Command::Probe(args) => probe::run(&source(), &args),
         Command::Heal(args) => heal::run(&source(), &args),
+        Command::Pause(args) => pause::run(&source(), &args),
+        Command::Resume(args) => resume::run(&source(), &args),
+        Command::Approve(args) => approve::run(&source(), &args),
+        Command::Drill(args) => drill::run(&source(), &args),
         Command::Reload(args) => reload::run(&source(), &args),
         Command::Trust(args) => trust::run(&source(), &args),
         Command::Failover(args) => failover::run(env_file.as_deref(), &args),
@@ -137,6 +154,12 @@ fn say_bytes(bytes: &[u8]) {
 /// Reads a pair on the command line: `DC3-SRV4` or `DC3:SRV4`.
 fn pair(text: &str) -> Result<PairName, String> {
     text.parse().map_err(|why| format!("expected a pair such as DC3-SRV4: {why}"))
+}
+
+/// Tells why there is no answer.
+fn unanswered(error: &client::NoAnswer) -> u8 {
+    complain(&screen::lines(&error.to_string()));
+    FAILED
 }
 
 /// Reads the configuration, or says everything that is wrong with it.

@@ -108,6 +108,8 @@ pub enum Refusal {
     Retired,
     /// The configuration changed while the command waited for its turn.
     Changed,
+    /// A drill asked for a harmless form of it, and it has none.
+    NoHarmlessForm,
 }
 
 impl Refusal {
@@ -137,6 +139,7 @@ impl Refusal {
             Self::UpAgain => "up_again",
             Self::Retired => "retired",
             Self::Changed => "changed",
+            Self::NoHarmlessForm => "no_harmless_form",
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::domain::remedy::{IncidentId, RunId};
@@ -15,7 +16,8 @@ use super::decide::ordered;
 use super::handle::{Answered, Unmet};
 use super::lanes::{Member, Turn, Why};
 use super::ledger::Batch;
-use super::{Doing, Engine};
+use super::runs::INTENT_WITHIN;
+use super::{Doing, Engine, Report};
 
 /// The name of an approval: short enough to type, and another one for each incident and each time it is asked anew.
 pub(super) fn approval_id(incident: IncidentId, attempt: u32) -> String {
@@ -25,7 +27,28 @@ pub(super) fn approval_id(incident: IncidentId, attempt: u32) -> String {
 }
 
 impl Engine {
-    /// Stops healing for some or all; it survives restarts.
+    /// Carries out what a person says of healing, and answers once it is on disk: it has to survive a restart.
+    pub(super) fn answer_kept<T: Send + 'static>(
+        &mut self,
+        done: Result<T, Unmet>,
+        reply: oneshot::Sender<Result<T, Unmet>>,
+    ) {
+        if done.is_err() {
+            let _ = reply.send(done);
+            return;
+        }
+        let now = self.clock.now();
+        let mut batch = Batch::of_agent(now);
+        batch.memory(&self.memory(now));
+        let kept = self.ledger.recorded(vec![batch], INTENT_WITHIN);
+        self.rounds.spawn(async move {
+            // Whoever asked may have gone; what they said stands.
+            let _ = reply.send(if kept.await { done } else { Err(Unmet::NotKept) });
+            Report::Answered
+        });
+    }
+
+    /// Stops healing for some or all.
     pub(super) fn stop_healing(&mut self, scope: Scope, by: String, lasts: Option<Duration>) -> Result<Stop, Unmet> {
         self.is_known(&scope)?;
         let since = self.clock.now();
@@ -36,7 +59,6 @@ impl Engine {
         self.narrator.warn(&Line::HealingStopped { stop: &stop, zone: &self.narrator.voice().zone });
         self.guard.stop(stop.clone());
         self.reconsider();
-        self.keep_memory();
         Ok(stop)
     }
 
@@ -46,7 +68,6 @@ impl Engine {
         let ended = self.guard.resume(scope);
         self.narrator.info(&Line::HealingResumed { scope: &scope.to_string(), by });
         self.weather();
-        self.keep_memory();
         Ok(ended)
     }
 
@@ -58,13 +79,6 @@ impl Engine {
             Scope::Pair(pair) if self.pairs.contains_key(pair) => Ok(()),
             Scope::Pair(pair) => Err(Unmet::NoSuchPair(pair.clone())),
         }
-    }
-
-    fn keep_memory(&self) {
-        let now = self.clock.now();
-        let mut batch = Batch::of_agent(now);
-        batch.memory(&self.memory(now));
-        self.ledger.record(batch);
     }
 
     /// Takes a person's answer to a rung that waits for one. An approved rung runs at once, unless a look sees the pair up.

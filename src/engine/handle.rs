@@ -9,13 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::evidence::Quiet;
 use crate::domain::name::{PairName, SiteName};
-use crate::domain::outage::Asked;
-use crate::domain::reading::{Fault, Phases, Reading};
-use crate::domain::remedy::{IncidentId, Run, Verdict};
-
+use crate::domain::reading::{Fault, Phases};
+use crate::domain::remedy::IncidentId;
 use crate::domain::stop::{Scope, Stop};
 
 use super::plan::Plans;
+
+pub use super::answers::{Answered, Approval, DrillReport, DrillStep, HealReport, ProbeReport, Reloaded, Stage};
 
 /// A clonable door to the running engine.
 #[derive(Clone)]
@@ -53,6 +53,11 @@ pub enum Unmet {
         "no approval `{0}` is asked for: it was answered, the pair is up again, or it was never asked; `monitor status` shows those that wait"
     )]
     NoSuchApproval(String),
+    /// It is done, and will be forgotten by a restart.
+    #[error(
+        "done, but it did not reach the disk in time: a restart forgets it; check the space and rights of STATE_DIR, then say it again"
+    )]
+    NotKept,
     /// The guard says no even to an approved command.
     #[error("nothing was run: {0}")]
     Refused(&'static str),
@@ -106,6 +111,17 @@ pub enum Order {
         /// The answer.
         reply: oneshot::Sender<Result<Answered, Unmet>>,
     },
+    /// Walk the whole chain as if the pair were down.
+    Drill {
+        /// The pair.
+        pair: PairName,
+        /// Whether its own command is run.
+        really: bool,
+        /// Who says so.
+        by: String,
+        /// The answer, once all is done.
+        reply: oneshot::Sender<Result<DrillReport, Unmet>>,
+    },
     /// Watch this from now on.
     Reload(Box<Plans>, oneshot::Sender<Reloaded>),
 }
@@ -152,6 +168,12 @@ impl Handle {
     /// incident.
     pub async fn answer(&self, id: String, yes: bool, by: String) -> Result<Answered, Unmet> {
         self.ask(|reply| Order::Answer { id, yes, by, reply }).await?
+    }
+
+    /// Walks the whole chain as if the pair were down: its command is replaced by a harmless one, unless `really`. It moves
+    /// no counter and opens no incident.
+    pub async fn drill(&self, pair: PairName, really: bool, by: String) -> Result<DrillReport, Unmet> {
+        self.ask(|reply| Order::Drill { pair, really, by, reply }).await?
     }
 
     /// Swaps what is watched; running incidents and counters survive.
@@ -244,7 +266,7 @@ pub struct PairStatus {
     pub maintenance_until: Option<Timestamp>,
     /// The approval that it waits for.
     #[serde(default)]
-    pub approval: Option<Asked>,
+    pub approval: Option<Approval>,
 }
 
 /// The state of a pair, in one word.
@@ -273,57 +295,4 @@ pub enum Doing {
     Healing,
     /// Probing inside the verify window.
     Verifying,
-}
-
-/// The answer to a probe.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProbeReport {
-    /// The pair.
-    pub pair: PairName,
-    /// Its URL as people may see it.
-    pub url: String,
-    /// The deciding reading.
-    pub reading: Reading,
-    /// Attempts made.
-    pub made: u32,
-}
-
-/// The answer to a person's order to heal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HealReport {
-    /// The pair.
-    pub pair: PairName,
-    /// The command's text.
-    pub command: String,
-    /// How it ended; absent when it was refused.
-    pub run: Option<Run>,
-    /// What came of it.
-    pub verdict: Verdict,
-    /// From the end of the command to the probe that saw the pair up.
-    #[serde(rename = "up_after_ms", with = "crate::domain::millis::option", default)]
-    pub up_after: Option<Duration>,
-}
-
-/// The answer to an approval.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answered {
-    /// The pair.
-    pub pair: PairName,
-    /// The rung.
-    pub rung: u32,
-    /// The command's text.
-    pub command: String,
-    /// True when it was ordered; what became of it is told.
-    pub ordered: bool,
-}
-
-/// What a reload changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reloaded {
-    /// Pairs that are new.
-    pub added: usize,
-    /// Pairs that are gone.
-    pub removed: usize,
-    /// Pairs that stay.
-    pub kept: usize,
 }

@@ -52,6 +52,11 @@ pub enum Why {
     Person,
     /// The pair is up again.
     Recovery,
+    /// A person rehearses it, with the pair's own command or with a harmless one.
+    Drill {
+        /// With the pair's own.
+        really: bool,
+    },
 }
 
 impl Member {
@@ -59,7 +64,7 @@ impl Member {
     pub fn heals(&self) -> bool {
         match self.why {
             Why::Verdict | Why::Approved => true,
-            Why::Person | Why::Recovery => false,
+            Why::Person | Why::Recovery | Why::Drill { .. } => false,
         }
     }
 }

@@ -30,10 +30,12 @@ use crate::remedy::{Call, Done};
 
 mod aftercare;
 mod alarm;
+mod answers;
 mod backlog;
 pub mod clock;
 mod decide;
 pub mod delivery;
+mod drill;
 mod govern;
 pub mod handle;
 mod lanes;
@@ -42,6 +44,7 @@ pub mod ledger;
 pub mod narrate;
 mod orders;
 pub mod plan;
+mod rehearsal;
 mod resume;
 mod round;
 mod runs;
@@ -88,6 +91,8 @@ pub struct Engine {
     sampler: Arc<weigh::Sampler>,
     /// What commands have achieved.
     records: Records,
+    /// Drills whose command is on its way.
+    drills: HashMap<RunId, Box<drill::Drill>>,
     /// As many remedies as may be under way at once.
     places: Arc<Semaphore>,
     counters: Counters,
@@ -154,6 +159,7 @@ enum Report {
     Looked { host: String, up: HashSet<RunId> },
     Ran { host: String, done: Result<Box<Done>, Refusal>, ended: Instant },
     Verified { call: Call, rung: Rung, up_after: Option<Duration>, by_hand: Option<ByHand> },
+    Drilled(drill::Progress),
     Answered,
 }
 
@@ -203,6 +209,7 @@ impl Engine {
             alarms: Alarms::default(),
             sampler: Arc::default(),
             records: Records::default(),
+            drills: HashMap::new(),
             halt: CancellationToken::new(),
         };
         engine.enter(plans, saved);
@@ -269,6 +276,7 @@ impl Engine {
             Report::Looked { host, up } => self.looked(&host, &up),
             Report::Ran { host, done, ended } => self.ran(&host, done.map(|done| *done), ended),
             Report::Verified { call, rung, up_after, by_hand } => self.verified(&call, &rung, up_after, by_hand),
+            Report::Drilled(progress) => self.drilled(progress),
             Report::Answered => {}
         }
     }

@@ -10,7 +10,9 @@ use crate::domain::reading::Outcome;
 use crate::domain::remedy::{RunId, Verdict};
 use crate::remedy::Call;
 
-use super::handle::{CheckCounters, Doing, HealReport, Order, PairState, PairStatus, ProbeReport, Status, Unmet};
+use super::handle::{
+    Approval, CheckCounters, Doing, HealReport, Order, PairState, PairStatus, ProbeReport, Status, Unmet,
+};
 use super::lanes::{Member, Why};
 use super::ledger::Batch;
 use super::{Engine, Pair, Report, round};
@@ -32,14 +34,17 @@ impl Engine {
                 let _ = reply.send(self.reload(*plans));
             }
             Order::Stop { scope, by, lasts, reply } => {
-                let _ = reply.send(self.stop_healing(scope, by, lasts));
+                let stopped = self.stop_healing(scope, by, lasts);
+                self.answer_kept(stopped, reply);
             }
             Order::Resume { scope, by, reply } => {
-                let _ = reply.send(self.resume_healing(&scope, &by));
+                let resumed = self.resume_healing(&scope, &by);
+                self.answer_kept(resumed, reply);
             }
             Order::Answer { id, yes, by, reply } => {
                 let _ = reply.send(self.answer_approval(&id, yes, by));
             }
+            Order::Drill { pair, really, by, reply } => self.drill(pair, really, by, reply),
         }
     }
 
@@ -162,6 +167,12 @@ fn pair_status(name: &PairName, pair: &Pair, next: Option<Instant>, budget_spent
         quiet: outage.and(pair.judge.quiet()),
         flapping: false,
         maintenance_until: None,
-        approval: outage.and_then(|outage| outage.asked.clone()),
+        approval: outage.and_then(|outage| outage.asked.as_ref()).map(|asked| Approval {
+            id: asked.id.clone(),
+            pair: name.clone(),
+            rung: asked.rung,
+            command: pair.plan.rung(asked.rung).map(|rung| rung.command.to_string()).unwrap_or_default(),
+            since: asked.since,
+        }),
     }
 }

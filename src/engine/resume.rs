@@ -97,8 +97,9 @@ impl Engine {
     /// Gives a command whose end nobody saw its verdict and its record; what follows for its pair is the judge's.
     fn interrupted(&self, order: &Order) {
         let plan = self.pairs.get(&order.pair).map(|known| &known.plan);
-        let known =
-            plan.and_then(|plan| if order.rung == 0 { plan.recovery.as_deref() } else { plan.rung(order.rung) });
+        // Rung 0 of an incident is what is run on recovery; without one it is a drill.
+        let is_recovery = order.rung == 0 && order.incident.is_some();
+        let known = plan.and_then(|plan| if is_recovery { plan.recovery.as_deref() } else { plan.rung(order.rung) });
         let host = known.map_or(order.site.as_str(), |rung| rung.remedy.host());
         self.ledger.audit(self.ledger.interrupted_record(order, host, self.clock.now()));
         let mut batch = Batch::new(order.pair.clone(), self.clock.now());

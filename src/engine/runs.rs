@@ -20,7 +20,7 @@ use super::turn::{awaits, objection};
 use super::{ByHand, Doing, Engine, Pair, Report, round};
 
 /// How long the intent may take to reach the disk; after that nothing is run.
-const INTENT_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const INTENT_WITHIN: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Asks for a turn on the command's host; the batch holds the intent.
@@ -162,6 +162,9 @@ impl Engine {
         if member.why == Why::Recovery {
             return self.recovery_ran(&member, done);
         }
+        if let Why::Drill { .. } = member.why {
+            return self.drill_ran(member, done, ended);
+        }
         let heals = member.heals();
         let Member { call, rung, reply, .. } = member;
         let mut batch = Batch::new(call.pair.clone(), self.clock.now());
@@ -256,7 +259,10 @@ impl Engine {
     pub(super) fn unmet(&mut self, member: Member, refusal: &Refusal) {
         let mut permitted = None;
         let pair = member.call.pair.clone();
-        self.guard.unsent(&pair);
+        // A harmless drill was never counted.
+        if member.why != (Why::Drill { really: false }) {
+            self.guard.unsent(&pair);
+        }
         self.narrator.refused(&pair, refusal);
         let mut batch = Batch::new(pair.clone(), self.clock.now());
         if member.why == Why::Recovery {
@@ -279,13 +285,14 @@ impl Engine {
         }
         self.write(batch, permitted);
         self.release(&call);
+        self.drill_unmet(call.run, refusal);
         let verdict = Verdict::Skipped(refusal.clone());
         let report = HealReport { pair, command, run: None, verdict, up_after: None };
         answer(reply.map(|reply| ByHand { reply, report }), None);
     }
 
     /// Gives the pair back to the timetable when this was its run; a check that fell due meanwhile is made at once.
-    fn release(&mut self, call: &Call) {
+    pub(super) fn release(&mut self, call: &Call) {
         let is_its_own = |known: &&mut Pair| known.run == Some(call.run);
         let Some(known) = self.pairs.get_mut(&call.pair).filter(is_its_own) else { return };
         (known.doing, known.run) = (Doing::Waiting, None);

@@ -26,7 +26,7 @@ pub(super) fn objection(guard: &mut Guard, pairs: &Pairs, member: &Member, now: 
     match member.why {
         Why::Verdict => guard.still(pair, now, pairs.len()).err(),
         Why::Recovery => guard.by_hand().err().or_else(|| guard.stopped(pair, now).err()),
-        Why::Approved | Why::Person => guard.by_hand().err(),
+        Why::Approved | Why::Person | Why::Drill { .. } => guard.by_hand().err(),
     }
 }
 
@@ -47,10 +47,11 @@ fn is_planned(pairs: &Pairs, member: &Member) -> bool {
     let Some(known) = pairs.get(&member.call.pair) else { return false };
     let planned = match member.why {
         Why::Recovery => known.plan.recovery.as_deref(),
-        Why::Verdict | Why::Approved | Why::Person => known.plan.rung(member.call.rung),
+        Why::Verdict | Why::Approved | Why::Person | Why::Drill { .. } => known.plan.rung(member.call.rung),
     };
     planned.is_some_and(|rung| {
-        let (now, then) = (&rung.remedy, &member.rung.remedy);
+        let harmless = (member.why == Why::Drill { really: false }).then(|| rung.remedy.harmless()).flatten();
+        let (now, then) = (harmless.as_ref().unwrap_or(&rung.remedy), &member.rung.remedy);
         now.text() == then.text() && now.lane() == then.lane() && rung.login == member.rung.login
     })
 }

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::catalogue::{Catalogue, count, fields, own, shown};
 use super::field::{COMMAND_MARK, MAX_NAME, last_lines, one_line};
+use super::language::Language;
 use super::rich::Span;
 use super::span::{moment, span};
 use crate::domain::notice::Deed;
@@ -70,6 +71,11 @@ pub fn details(deed: &Deed) -> Vec<String> {
     lines
 }
 
+/// Says in `language` why a command was not permitted.
+pub fn why_not(refusal: &Refusal, language: Language, zone: &TimeZone) -> String {
+    self::refusal(refusal, Catalogue::of(language), zone)
+}
+
 /// Says why a command was not permitted, and which key decides that.
 pub fn refusal(refusal: &Refusal, words: &Catalogue, zone: &TimeZone) -> String {
     let fields = match refusal {
@@ -106,7 +112,8 @@ pub fn refusal(refusal: &Refusal, words: &Catalogue, zone: &TimeZone) -> String 
         | Refusal::Stopping
         | Refusal::UpAgain
         | Refusal::Retired
-        | Refusal::Changed => fields([]),
+        | Refusal::Changed
+        | Refusal::NoHarmlessForm => fields([]),
     };
     words.text(&format!("refusal-{}", refusal.as_str()), &fields)
 }

@@ -103,6 +103,8 @@ pub enum Line<'a> {
     HealingResumed { scope: &'a str, by: &'a str },
     /// A person answered a rung that waited for them.
     ApprovalAnswered { pair: &'a PairName, command: &'a str, yes: bool, by: &'a str },
+    /// A person began a drill.
+    Drill { pair: &'a PairName, really: bool, by: &'a str },
     /// The store does not take what happened.
     StoreTrouble { why: &'a str },
     /// The store works again.

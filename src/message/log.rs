@@ -168,6 +168,10 @@ fn worded(line: &Line<'_>, words: &Catalogue) -> (&'static str, FluentArgs<'stat
             if *yes { "log-approved" } else { "log-denied" },
             fields([("pair", name(pair)), ("command", written(command, MAX_COMMAND)), ("by", word(by))]),
         ),
+        Line::Drill { pair, really, by } => (
+            if *really { "log-drill-real" } else { "log-drill-harmless" },
+            fields([("pair", name(pair)), ("by", word(by))]),
+        ),
         Line::StoreTrouble { why } => ("log-store-trouble", fields([("why", reason(why))])),
         Line::StoreBack => ("log-store-back", fields([])),
         Line::EnvReadable { path } => ("log-env-readable", fields([("path", word(path))])),

@@ -16,6 +16,7 @@ mod rich;
 mod span;
 
 pub use compose::{Facts, compose};
+pub use deed::why_not;
 pub use digest::digest;
 pub use field::one_line;
 pub use language::{BadLanguage, Language};

@@ -3,6 +3,7 @@
 //! A remedy says *what* is run; *where* it runs is a `host`. Whether it may run is the guard's business, whether it
 //! healed is the probe's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -71,6 +72,12 @@ pub trait Remedy: Send + Sync {
     /// Looks whether it could be run, and runs nothing; says what was found, or what is wrong and what to do. `None` where
     /// its host says all there is to say.
     fn check(&self) -> Option<BoxFuture<'_, Result<String, String>>> {
+        None
+    }
+
+    /// The same way to the same host with nothing done there, for drills; its text holds no secret. `None` where nothing
+    /// can be sent that does nothing.
+    fn harmless(&self) -> Option<Arc<dyn Remedy>> {
         None
     }
 

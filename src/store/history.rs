@@ -137,7 +137,8 @@ impl Store {
         let of_pair = if pair.is_some() { "AND pair = $2" } else { "" };
         let sql = format!(
             "SELECT pair, intended_at FROM runs WHERE intended_at >= $1 AND refusal IS NULL \
-             AND (verdict IS NULL OR verdict <> 'skipped') {of_pair} ORDER BY intended_at, id"
+             AND (verdict IS NULL OR verdict <> 'skipped') \
+             AND (rung > 0 OR incident IS NOT NULL) {of_pair} ORDER BY intended_at, id"
         );
         let mut query = sqlx::query_as::<Any, (String, i64)>(AssertSqlSafe(sql)).bind(since.as_millisecond());
         if let Some(pair) = pair {

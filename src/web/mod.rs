@@ -12,8 +12,10 @@ use crate::engine::handle::{Handle, Reloaded};
 use crate::store::{Recorder, Store};
 
 pub mod api;
+mod body;
 mod problem;
 
+pub use body::{Body, Person};
 pub use problem::Problem;
 
 /// Reads the configuration again and swaps it in; on mistakes the old one stays and the report says why.

@@ -37,7 +37,7 @@ impl IntoResponse for Problem {
 impl From<Unmet> for Problem {
     fn from(unmet: Unmet) -> Self {
         let status = match unmet {
-            Unmet::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Unmet::Stopping | Unmet::NotKept => StatusCode::SERVICE_UNAVAILABLE,
             Unmet::NoSuchPair(_) | Unmet::NoSuchRung { .. } | Unmet::NoSuchSite(_) | Unmet::NoSuchApproval(_) => {
                 StatusCode::NOT_FOUND
             }

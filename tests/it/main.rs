@@ -22,6 +22,7 @@ mod host_local;
 mod host_ssh;
 mod log_file;
 mod plan;
+mod probe_afar;
 mod probe_http;
 mod probe_icmp;
 mod probe_tcp;

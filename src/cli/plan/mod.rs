@@ -161,7 +161,7 @@ pub fn foresee(
         language: config.language(),
         mask: Arc::new(move |text| redactor.mask(text).into_owned()),
         // A person's chat has a positive number.
-        many: config.telegram.as_ref().is_none_or(|it| it.chat.parse::<i64>().map_or(true, |id| id < 0)),
+        many: config.telegram.as_ref().and_then(|telegram| telegram.chat.parse::<i64>().ok()).is_none_or(|id| id < 0),
         length,
     };
     let is_local = |rung: &Rung| config.sites.get(&rung.site).is_some_and(|site| site.place == Place::Local);

@@ -1,5 +1,7 @@
-//! `monitor status`: where every pair stands. How it is drawn lives in `table`, how it is drawn again in `watch`.
+//! `monitor status`: where every pair stands. How it is drawn lives in `table`, why nothing is
+//! healed or told in `notes`, how it is drawn again in `watch`.
 
+mod notes;
 mod table;
 mod watch;
 

@@ -8,6 +8,8 @@ use crate::cli::screen::{BAD, FAINT, GOOD, HEAD, ODD, Screen, between, cell, lin
 use crate::engine::handle::{Doing, PairState, PairStatus};
 use crate::web::api::pairs::Overview;
 
+use super::notes;
+
 /// Columns a row needs beside the pair's name.
 const ROW: usize = 54;
 /// Longest name that is shown whole in a table.
@@ -32,6 +34,11 @@ pub fn draw(overview: &Overview, screen: &Screen) -> String {
             row(&mut out, pair, now, widest, screen);
         }
         why(&mut out, pair, screen);
+        for (style, text) in notes::of_pair(pair) {
+            for text in wrapped(&text, screen.columns.saturating_sub(4)) {
+                let _ = writeln!(out, "    {}", screen.paint(style, &text));
+            }
+        }
     }
     out
 }
@@ -60,7 +67,12 @@ fn header(out: &mut String, overview: &Overview, screen: &Screen) {
         format!("monitor {version}, process {}, running {ran}, {checks} checks, {commands} commands", engine.pid);
     say(out, screen, FAINT, &about);
     if engine.storm {
-        say(out, screen, BAD, "STORM: too many pairs are down together, so nothing is healed; see STORM_LIMIT");
+        let text = "STORM: too many pairs are down together, so nothing is healed; see STORM_LIMIT. If they really are \
+                    down: monitor resume";
+        say(out, screen, BAD, text);
+    }
+    for (style, text) in notes::of_all(engine) {
+        say(out, screen, style, &text);
     }
     for channel in &overview.channels {
         let name = line(&channel.channel, 20);

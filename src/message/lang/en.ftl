@@ -210,3 +210,6 @@ log-healing-stopped = Healing is stopped for { $scope } by { $by }, { $until }
 log-healing-resumed = Healing goes on for { $scope }, says { $by }
 log-approved = { $by } approved the command for { $pair }: { $command }
 log-denied = { $by } refused the command for { $pair }: { $command }
+refusal-no_harmless_form = the drill leaves it out, because it has no harmless form
+log-drill-real = A drill of { $pair } with its own command begins, ordered by { $by }
+log-drill-harmless = A drill of { $pair } with a harmless command begins, ordered by { $by }

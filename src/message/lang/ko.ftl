@@ -186,3 +186,6 @@ log-healing-stopped = { $by }이(가) { $scope }의 복구를 멈췄습니다, {
 log-healing-resumed = { $by }이(가) { $scope }의 복구를 다시 시작했습니다
 log-approved = { $by }이(가) { $pair }의 명령을 승인했습니다: { $command }
 log-denied = { $by }이(가) { $pair }의 명령을 거부했습니다: { $command }
+refusal-no_harmless_form = 무해한 형태가 없어 훈련에서 제외됩니다
+log-drill-real = { $pair } 훈련을 실제 명령으로 시작합니다, 지시: { $by }
+log-drill-harmless = { $pair } 훈련을 무해한 명령으로 시작합니다, 지시: { $by }

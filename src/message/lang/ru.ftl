@@ -206,3 +206,6 @@ log-healing-stopped = Лечение остановлено для { $scope }, �
 log-healing-resumed = Лечение продолжается для { $scope }, приказал { $by }
 log-approved = { $by } разрешил команду для { $pair }: { $command }
 log-denied = { $by } запретил команду для { $pair }: { $command }
+refusal-no_harmless_form = учения её пропускают: безвредной замены для неё нет
+log-drill-real = Начаты учения с парой { $pair } и её настоящей командой, приказ отдал { $by }
+log-drill-harmless = Начаты учения с парой { $pair } и безвредной командой, приказ отдал { $by }

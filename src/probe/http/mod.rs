@@ -72,12 +72,13 @@ impl Probe for Http {
     /// The login stays here: the other machine shows its command lines to everybody. Being asked for it is an answer.
     fn afar_shell(&self, limit: Duration) -> Option<String> {
         let (url, seconds) = (quoted(self.url.as_str()), limit.as_secs().max(1));
-        let asked_to_log_in = if self.login.is_some() { "|401|403" } else { "" };
+        let (asked_to_log_in, refused) = if self.login.is_some() { ("|401|403", "|6") } else { ("", "") };
         Some(format!(
             "if command -v curl >/dev/null 2>&1; then \
-             case $(curl -s -L --max-redirs {REDIRECTS} -o /dev/null -m {seconds} -w '%{{http_code}}' --url {url}) in \
+             case $(curl -s -g -L --max-redirs {REDIRECTS} -o /dev/null -m {seconds} -w '%{{http_code}}' --url {url}) in \
              2??|3??{asked_to_log_in}) exit 0;; *) exit 1;; esac; \
              elif command -v wget >/dev/null 2>&1; then wget -q -O /dev/null -t 1 -T {seconds} -- {url}; \
+             case $? in 0{refused}) exit 0;; *) exit 1;; esac; \
              else echo 'curl, wget'; exit {CANNOT_LOOK}; fi"
         ))
     }

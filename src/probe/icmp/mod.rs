@@ -14,7 +14,7 @@ use url::Url;
 
 use self::wanted::Wanted;
 use super::wire::{Address, Kit, Stage, Trace, telling};
-use super::{BadTarget, Kind, Probe, Target};
+use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::{Cause, Fault};
 
 /// `icmp`.
@@ -57,6 +57,17 @@ fn read(text: &str) -> Result<Target, BadTarget> {
 impl Probe for Icmp {
     fn look<'a>(&'a self, kit: &'a Kit, trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(self.ask(kit, trace))
+    }
+
+    /// One echo request: whether it is reached, not how well. `ping` ends with 2 when it may not send or knows no such name.
+    fn afar_shell(&self, limit: Duration) -> Option<String> {
+        let (host, seconds) =
+            (quoted(self.address.host().to_string().trim_matches(['[', ']'])), limit.as_secs().max(1));
+        Some(format!(
+            "if command -v ping >/dev/null 2>&1; then ping -n -c 1 -W {seconds} {host} >/dev/null 2>&1; \
+             case $? in 0) exit 0;; 2) ;; *) exit 1;; esac; fi; \
+             echo 'a ping that may send'; exit {CANNOT_LOOK}"
+        ))
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rustix::io::Errno;
-use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal, test_kill_process};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -52,6 +52,8 @@ impl fmt::Display for Order {
 pub struct Signal {
     order: Order,
     text: String,
+    /// Nothing is sent; it is only asked whether it could be.
+    harmless: bool,
     /// The process as it was when a check began to fail.
     seen: Arc<Mutex<Option<Process>>>,
     /// Looks under way.
@@ -62,7 +64,7 @@ impl Signal {
     /// Takes the order.
     pub fn new(order: Order) -> Self {
         let text = order.to_string();
-        Self { order, text, seen: Arc::default(), looks: Mutex::default() }
+        Self { order, text, harmless: false, seen: Arc::default(), looks: Mutex::default() }
     }
 
     /// The process that the check saw, once every look has ended.
@@ -100,6 +102,10 @@ impl Signal {
         }
         if !ready.await {
             return Err(Unsent::Withheld);
+        }
+        if self.harmless {
+            test_kill_process(process.pid).map_err(|error| self.refused(&process, error))?;
+            return Ok(format!("{} could be sent to process {process}\n", self.order.signal.name));
         }
         pidfd_send_signal(&held, self.order.signal.signal).map_err(|error| self.refused(&process, error))?;
         Ok(format!("sent {} to process {process}\n", self.order.signal.name))
@@ -153,6 +159,11 @@ impl Remedy for Signal {
         Some(Box::pin(async move {
             self.find().await.map(|process| format!("`{}` would go to process {process}", self.text))
         }))
+    }
+
+    fn harmless(&self) -> Option<Arc<dyn Remedy>> {
+        let text = format!("kill -0 {}", self.order.sought);
+        Some(Arc::new(Self { text, harmless: true, ..Self::new(self.order.clone()) }))
     }
 
     fn run<'a>(&'a self, call: &'a Call, ready: BoxFuture<'a, bool>) -> BoxFuture<'a, Done> {

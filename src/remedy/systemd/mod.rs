@@ -59,6 +59,7 @@ pub struct Systemd {
     text: String,
     script: String,
     look: String,
+    units: Box<[Unit]>,
 }
 
 impl Systemd {
@@ -70,7 +71,8 @@ impl Systemd {
             order.reverse();
         }
         let script = script::acting(action, &order);
-        Self { host, name, lane, text: line(action, units), script, look: script::looking(&order) }
+        let look = script::looking(&order);
+        Self { host, name, lane, text: line(action, units), script, look, units: units.into() }
     }
 }
 
@@ -123,6 +125,21 @@ impl Remedy for Systemd {
                 }
                 Err(error) => Err(error.to_string()),
             }
+        }))
+    }
+
+    /// Looks at the units. One that is not active is no fault: a service that is started when it is needed should not be.
+    fn harmless(&self) -> Option<Arc<dyn Remedy>> {
+        let units: Vec<&Unit> = self.units.iter().collect();
+        let names: Vec<&str> = self.units.iter().map(Unit::as_str).collect();
+        Some(Arc::new(Self {
+            host: self.host.clone(),
+            name: self.name.clone(),
+            lane: self.lane.clone(),
+            text: format!("systemctl is-active {}", names.join(" ")),
+            script: script::rehearsing(&units),
+            look: self.look.clone(),
+            units: self.units.clone(),
         }))
     }
 

@@ -61,3 +61,13 @@ pub fn looking(units: &[&Unit]) -> String {
     text.push_str("[ -z \"$bad\" ]");
     text
 }
+
+/// Writes a text that looks like [`looking`] and shows the state of each unit.
+pub fn rehearsing(units: &[&Unit]) -> String {
+    let mut text = looking(units);
+    text.push_str(" || exit 1");
+    for unit in units {
+        let _ = write!(text, "; printf '%s is ' '{unit}'; systemctl is-active '{unit}' || :");
+    }
+    text
+}

@@ -5,10 +5,13 @@ use axum::routing::{get, post};
 
 use super::State;
 
+pub mod approvals;
+pub mod drills;
 pub mod health;
 pub mod history;
 pub mod pairs;
 pub mod report;
+pub mod stops;
 
 /// Every route below `/api`.
 pub fn routes() -> Router<State> {
@@ -19,6 +22,11 @@ pub fn routes() -> Router<State> {
         .route("/status", get(pairs::status))
         .route("/pairs/{pair}/probe", post(pairs::probe))
         .route("/pairs/{pair}/heal", post(pairs::heal))
+        .route("/pairs/{pair}/drill", post(drills::drill))
+        .route("/pause", post(stops::pause))
+        .route("/resume", post(stops::resume))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{id}", post(approvals::answer))
         .route("/incidents", get(history::incidents))
         .route("/actions", get(history::actions))
         .route("/report", get(report::report))

@@ -58,7 +58,8 @@ pub async fn reload(Given(state): Given<State>) -> Result<Json<Reloaded>, Proble
     (state.reload)().await.map(Json).map_err(|report| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, report))
 }
 
-fn named(pair: &str) -> Result<PairName, Problem> {
+/// Reads the pair of a path.
+pub(super) fn named(pair: &str) -> Result<PairName, Problem> {
     pair.parse().map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, format!("`{pair}` is not a pair such as DC3-SRV4: {error}"))
     })

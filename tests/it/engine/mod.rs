@@ -2,6 +2,7 @@
 
 mod chaos;
 mod delivery;
+mod drill;
 mod flap;
 mod guard;
 mod heal;

@@ -221,3 +221,19 @@ fn a_process_of_somebody_else_is_named_with_what_to_do() {
     });
     assert!(daemon.lives());
 }
+
+#[tokio::test]
+async fn the_harmless_form_finds_the_process_and_sends_it_nothing() {
+    let place = Place::new();
+    let mut daemon = place.start();
+    let remedy = place.by_name();
+    let harmless = remedy.harmless().unwrap();
+    assert_eq!(harmless.text(), format!("kill -0 {}", place.name));
+    let done = run(harmless.as_ref(), &call()).await;
+    assert_eq!(done.run.status, RunStatus::Executed, "{:?}", done.run);
+    assert_eq!(done.output.text, format!("TERM could be sent to process {} ({})\n", daemon.pid(), place.name));
+    assert!(daemon.lives());
+    drop(daemon);
+    let done = run(harmless.as_ref(), &call()).await;
+    assert_eq!((done.run.status, done.run.started), (RunStatus::Failed, false), "{:?}", done.run);
+}

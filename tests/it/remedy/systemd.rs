@@ -338,3 +338,23 @@ async fn what_was_not_started_for_an_incident_is_not_stopped_after_it() {
     agent.stop();
     assert_eq!(machine.calls(), [""; 0], "somebody else may want it to run");
 }
+
+#[tokio::test]
+async fn the_harmless_form_looks_at_the_units_and_changes_none() {
+    let machine = Machine::with(&["a.service", "b.service"]);
+    let host = machine.local();
+    machine.put("units/a.service", "active");
+    let remedy = systemd(&host, Action::Restart, &["a.service", "b.service"]);
+    let harmless = remedy.harmless().unwrap();
+    assert_eq!(harmless.text(), "systemctl is-active a.service b.service");
+    assert_eq!((harmless.host(), harmless.lane()), (remedy.host(), remedy.lane()));
+    let done = run(harmless.as_ref(), &call()).await;
+    assert_eq!(done.run.status, RunStatus::Executed, "{:?}", done.run);
+    assert_eq!(done.output.text.trim(), "a.service is active\nb.service is inactive");
+    assert!(machine.deeds().is_empty());
+
+    let unknown = systemd(&host, Action::Start, &["a.service", "gone.service"]).harmless().unwrap();
+    let done = run(unknown.as_ref(), &call()).await;
+    assert_eq!(done.run.status, RunStatus::Failed, "{:?}", done.run);
+    assert!(done.run.error.contains("gone.service") && done.run.error.contains("no such unit"), "{:?}", done.run);
+}

@@ -2,9 +2,11 @@
 
 mod commands;
 mod crash;
+mod cross_check;
 mod disk;
 mod hosts;
 mod life;
+mod people;
 mod probes;
 mod seed;
 mod telegram;
