@@ -98,9 +98,11 @@ pub fn is_same_deed(one: &Rung, other: &Rung) -> bool {
 /// All lanes. A host that runs nothing has none.
 #[derive(Default)]
 pub struct Lanes {
-    lanes: HashMap<String, Lane>,
+    hosts: HashMap<String, Lane>,
     /// Commands that ended and whose effect is still being looked for.
     settling: Vec<Settling>,
+    /// Hosts that may still be at work on what the agent before this one sent, with those who wait for that.
+    left: HashMap<String, Vec<Member>>,
 }
 
 /// A command whose verify windows are open. Who wants the same one meanwhile waits: what it did may only be starting.
@@ -119,14 +121,18 @@ struct Lane {
 impl Lanes {
     /// Asks for a run on `host`.
     pub fn request(&mut self, host: &str, member: Member) -> Turn {
+        if let Some(parked) = self.left.get_mut(host) {
+            parked.push(member);
+            return Turn::Waits;
+        }
         let settling = |done: &&mut Settling| done.host == host && is_same_text(&done.rung, &member.rung);
         if let Some(done) = self.settling.iter_mut().find(settling) {
             done.parked.push(member);
             return Turn::Waits;
         }
-        let Some(lane) = self.lanes.get_mut(host) else {
+        let Some(lane) = self.hosts.get_mut(host) else {
             let lane = Lane { running: Job::new(member), waiting: VecDeque::new() };
-            self.lanes.insert(host.to_owned(), lane);
+            self.hosts.insert(host.to_owned(), lane);
             return Turn::Now;
         };
         let mut jobs = std::iter::once(&mut lane.running).chain(lane.waiting.iter_mut());
@@ -143,17 +149,17 @@ impl Lanes {
 
     /// Those for whom `host` runs its command, the one whose call is sent first; `None` when the host is idle.
     pub fn running(&self, host: &str) -> Option<&[Member]> {
-        self.lanes.get(host).map(|lane| lane.running.members.as_slice())
+        self.hosts.get(host).map(|lane| lane.running.members.as_slice())
     }
 
     /// What is asked right before the command of `host` is sent.
     pub fn veto(&self, host: &str) -> Veto {
-        self.lanes.get(host).map(|lane| lane.running.veto.clone()).unwrap_or_default()
+        self.hosts.get(host).map(|lane| lane.running.veto.clone()).unwrap_or_default()
     }
 
     /// Keeps from being sent what nobody may have any more: each of its members has an objection.
     pub fn object(&self, mut objection: impl FnMut(&Member) -> Option<Refusal>) {
-        for Job { members, veto, .. } in self.lanes.values().map(|lane| &lane.running) {
+        for Job { members, veto, .. } in self.hosts.values().map(|lane| &lane.running) {
             let objections: Option<Vec<Refusal>> = members.iter().map(&mut objection).collect();
             if let Some(first) = objections.and_then(|all| all.into_iter().next()) {
                 // The first reason stands.
@@ -164,17 +170,17 @@ impl Lanes {
 
     /// Takes those out of what runs on `host` who leave it. It may run for nobody then.
     pub fn part(&mut self, host: &str, leaves: impl Fn(&Member) -> bool) -> Vec<Member> {
-        let Some(lane) = self.lanes.get_mut(host) else { return Vec::new() };
+        let Some(lane) = self.hosts.get_mut(host) else { return Vec::new() };
         lane.running.members.extract_if(.., |member| leaves(member)).collect()
     }
 
     /// Ends the run on `host`: gives those it was run for, and moves the next one up.
     pub fn finish(&mut self, host: &str) -> Vec<Member> {
-        let Some(lane) = self.lanes.get_mut(host) else { return Vec::new() };
+        let Some(lane) = self.hosts.get_mut(host) else { return Vec::new() };
         if let Some(next) = lane.waiting.pop_front() {
             return std::mem::replace(&mut lane.running, next).members;
         }
-        self.lanes.remove(host).map(|lane| lane.running.members).unwrap_or_default()
+        self.hosts.remove(host).map(|lane| lane.running.members).unwrap_or_default()
     }
 
     /// Says that a verify window of this command was opened on `host`.
@@ -213,6 +219,21 @@ impl Lanes {
         idle
     }
 
+    /// Gives nobody a turn on `host` until [`Self::over`]: what was sent there before may still be at work.
+    pub fn leave(&mut self, host: &str) {
+        self.left.entry(host.to_owned()).or_default();
+    }
+
+    /// Says that it must be over. Those who waited get in line; true when it is their turn.
+    pub fn over(&mut self, host: &str) -> bool {
+        let parked = self.left.remove(host).unwrap_or_default();
+        let mut idle = false;
+        for member in parked {
+            idle |= self.request(host, member) == Turn::Now;
+        }
+        idle
+    }
+
     fn settling_of(&mut self, host: &str, rung: &Rung) -> Option<&mut Settling> {
         self.settling.iter_mut().find(|done| done.host == host && is_same_text(&done.rung, rung))
     }
@@ -220,12 +241,13 @@ impl Lanes {
     /// Gives up what only waits; for the stop.
     pub fn drop_waiting(&mut self) -> Vec<Member> {
         let parked = self.settling.drain(..).flat_map(|done| done.parked);
-        let waiting = self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..)).flat_map(|job| job.members);
+        let parked = parked.chain(self.left.drain().flat_map(|(_, parked)| parked));
+        let waiting = self.hosts.values_mut().flat_map(|lane| lane.waiting.drain(..)).flat_map(|job| job.members);
         parked.chain(waiting).collect()
     }
 
     /// True when nothing runs anywhere.
     pub fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+        self.hosts.is_empty()
     }
 }

@@ -157,6 +157,7 @@ enum Report {
     Ran { host: String, done: Result<Box<Done>, Refusal>, ended: Instant },
     Verified { call: Call, rung: Rung, up_after: Option<Duration>, by_hand: Option<ByHand> },
     Drilled(drill::Progress),
+    Over { host: String },
     Answered,
 }
 
@@ -274,6 +275,7 @@ impl Engine {
             Report::Ran { host, done, ended } => self.ran(&host, done.map(|done| *done), ended),
             Report::Verified { call, rung, up_after, by_hand } => self.verified(&call, &rung, up_after, by_hand),
             Report::Drilled(progress) => self.drilled(progress),
+            Report::Over { host } => self.over(&host),
             Report::Answered => {}
         }
     }

@@ -42,7 +42,13 @@ impl Engine {
                 self.answer_kept(resumed, reply);
             }
             Order::Answer { id, yes, by, reply } => {
-                let _ = reply.send(self.answer_approval(&id, yes, by));
+                let answered = self.answer_approval(&id, yes, by);
+                if yes {
+                    // That it is on its way; nothing is sent before its intent is on disk.
+                    let _ = reply.send(answered);
+                } else {
+                    self.answer_kept(answered, reply);
+                }
             }
             Order::Drill { pair, really, by, reply } => self.drill(pair, really, by, reply),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -16,10 +17,11 @@ use crate::domain::step::Seen;
 use crate::domain::remedy::Verdict;
 use crate::store::Order;
 
+use super::decide::READY_WITHIN;
 use super::handle::Reloaded;
 use super::ledger::Batch;
-use super::plan::{Plan, Plans};
-use super::{Doing, Engine, Pair};
+use super::plan::{Plan, Plans, Rung};
+use super::{Doing, Engine, Pair, Report};
 
 /// What the agent before this one saved.
 #[derive(Debug, Default)]
@@ -58,7 +60,9 @@ impl Engine {
             self.enter_one(plan, state, of);
         }
         let down: Vec<PairName> = known.iter().filter(|pair| self.is_down(pair)).cloned().collect();
-        down.iter().for_each(|pair| self.count(pair));
+        for pair in &down {
+            self.count(pair);
+        }
         self.alarms = saved.memory.alarms.clone();
         self.guard.resumed(saved.memory, now, of);
         self.weather_resumed();
@@ -77,9 +81,10 @@ impl Engine {
             });
             self.ledger.record(batch);
         }
-        for order in saved.unfinished {
-            self.interrupted(&order);
+        for order in &saved.unfinished {
+            self.interrupted(order);
         }
+        self.leave(&saved.unfinished);
         self.watched();
     }
 
@@ -96,15 +101,40 @@ impl Engine {
 
     /// Gives a command whose end nobody saw its verdict and its record; what follows for its pair is the judge's.
     fn interrupted(&self, order: &Order) {
-        let plan = self.pairs.get(&order.pair).map(|known| &known.plan);
-        // Rung 0 of an incident is what is run on recovery; without one it is a drill.
-        let is_recovery = order.rung == 0 && order.incident.is_some();
-        let known = plan.and_then(|plan| if is_recovery { plan.recovery.as_deref() } else { plan.rung(order.rung) });
+        let known = self.pairs.get(&order.pair).and_then(|known| rung_of(&known.plan, order));
         let host = known.map_or(order.site.as_str(), |rung| rung.remedy.host());
         self.ledger.audit(self.ledger.interrupted_record(order, host, self.clock.now()));
         let mut batch = Batch::new(order.pair.clone(), self.clock.now());
         batch.judged(order.run, Verdict::Interrupted);
         self.ledger.record(batch);
+    }
+
+    /// Leaves hosts alone for as long as a command whose end nobody saw may take: a host never runs two at once.
+    fn leave(&mut self, orders: &[Order]) {
+        let mut busy: HashMap<String, Duration> = HashMap::new();
+        for order in orders {
+            let Some(rung) = self.pairs.get(&order.pair).and_then(|known| rung_of(&known.plan, order)) else {
+                continue;
+            };
+            let passed = Duration::try_from(self.clock.now().duration_since(order.at)).unwrap_or_default();
+            let left = (rung.limit + READY_WITHIN).saturating_sub(passed);
+            let longest = busy.entry(rung.remedy.lane().to_owned()).or_default();
+            *longest = left.max(*longest);
+        }
+        for (host, left) in busy.into_iter().filter(|(_, left)| !left.is_zero()) {
+            self.lanes.leave(&host);
+            self.rounds.spawn(async move {
+                tokio::time::sleep(left).await;
+                Report::Over { host }
+            });
+        }
+    }
+
+    /// Gives a host to those who waited until what was left there was over.
+    pub(super) fn over(&mut self, host: &str) {
+        if self.lanes.over(host) {
+            self.next_turn(host);
+        }
     }
 
     fn enter_one(&mut self, plan: Arc<Plan>, state: Option<State>, of: usize) {
@@ -167,4 +197,10 @@ impl Engine {
         self.watched();
         reloaded
     }
+}
+
+/// What an order was for, as it is planned now. Rung 0 of an incident is what is run on recovery; without one it is a drill.
+fn rung_of<'a>(plan: &'a Plan, order: &Order) -> Option<&'a Rung> {
+    let is_recovery = order.rung == 0 && order.incident.is_some();
+    if is_recovery { plan.recovery.as_deref() } else { plan.rung(order.rung) }
 }

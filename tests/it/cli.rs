@@ -479,7 +479,9 @@ fn a_running_agent_is_asked_ordered_and_audited() {
 async fn remember_what_never_helped(folder: &Folder) {
     let store = Store::open(&format!("sqlite://{}/monitor.db", folder.path().display())).await.unwrap();
     let pair: PairName = "DC9-OLD".parse().unwrap();
-    let at = |minute: i64| Clock::System.now() + SignedDuration::from_mins(minute - 120);
+    // One moment for all: two would differ by what lies between them.
+    let now = Clock::System.now();
+    let at = |minute: i64| now + SignedDuration::from_mins(minute - 120);
     let incident = IncidentId(Uuid::from_u128(1));
     let reason = "nobody listens".to_owned();
     let mut writes =

@@ -10,13 +10,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use monitor::app::source::Source;
-use monitor::cli::plan::event::{Event, What};
+use monitor::cli::plan::event::{Event, Verdict, What};
 use monitor::cli::plan::foresee;
+use monitor::cli::plan::play::{Setting, play};
 use monitor::cli::plan::story::{self, Cure, Story};
 use monitor::config::Config;
 use monitor::engine::Saved;
 use monitor::engine::plan::Plan;
 use monitor::engine::witness::Witnesses;
+use monitor::message::Language;
 use monitor::store::Write;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -33,6 +35,7 @@ const PAIRS: [(&str, &str); 4] = [("DC1", "A"), ("DC2", "B"), ("DC1", "C"), ("DC
 
 /// What is compared: settings and story, from which both sides are built by different hands.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 struct Case {
     pairs: usize,
     interval: f64,
@@ -470,6 +473,31 @@ proptest! {
     }
 }
 
+#[test]
+fn a_pair_without_a_command_is_checked_and_told_and_without_a_chat_only_checked() {
+    for (attempts, many) in [(1, Some(true)), (3, Some(false)), (3, None)] {
+        let case = Case { outages: vec![(0, 0.0, 200.0)], ..Case::default() };
+        let story = Story::new(&case.config(), &[story::outage("A=200s").unwrap()], &[], &[]).unwrap();
+        let bare = World::new().plan(Spec { attempts, ..pair("A", Vec::new()) }, up);
+        let setting = Setting {
+            start: Timestamp::from_second(EPOCH).unwrap(),
+            zone: TimeZone::UTC,
+            language: Language::En,
+            mask: Arc::new(ToOwned::to_owned),
+            many,
+            length: None,
+        };
+        let timeline = play(plans(vec![bare], calm()), story, &setting, |_| true).unwrap();
+        let of = |wanted: fn(&What) -> bool| timeline.events.iter().filter(|event| wanted(&event.what)).count();
+        let checks = of(|what| matches!(what, What::Check { verdict: Verdict::Down, .. }));
+        let told = of(|what| matches!(what, What::Notice { news: "down", deed: Some("nothing"), .. }));
+        let other = of(|what| matches!(what, What::Check { verdict: Verdict::Unknown, .. } | What::Permit { .. }));
+        let wanted = if many.is_some() { checks } else { 0 };
+        assert!(checks >= 3 && told == wanted && other == 0, "{attempts} attempts: {:?}", timeline.events);
+        assert_eq!((timeline.summary.incidents, timeline.summary.outages_without_command), (1, 1));
+    }
+}
+
 /// A folder with a `.env`, in which `monitor plan` is asked.
 struct Desk(TempDir);
 
@@ -499,13 +527,21 @@ impl Desk {
     }
 
     fn ask_by(&self, program: &[&str], words: &[&str]) -> Answer {
+        answer(&mut self.command(program, words))
+    }
+
+    fn command(&self, program: &[&str], words: &[&str]) -> Command {
         let mut command = Command::new(program[0]);
         command.args(&program[1..]).args(words).current_dir(self.0.path()).stdin(Stdio::null());
         command.env_clear().env("PATH", "/usr/bin:/bin").env("TZ", "UTC").env("COLUMNS", "100");
-        let out = command.output().unwrap_or_else(|error| panic!("{program:?}: {error}"));
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Answer { code: out.status.code().unwrap_or(-1), out: text(out.stdout), err: text(out.stderr) }
+        command
     }
+}
+
+fn answer(command: &mut Command) -> Answer {
+    let out = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Answer { code: out.status.code().unwrap_or(-1), out: text(out.stdout), err: text(out.stderr) }
 }
 
 /// The sample of the seed, whose hosts and names are nowhere, with a key file that is not there.
@@ -547,6 +583,11 @@ fn the_table_tells_the_way_from_the_outage_to_the_recovery() {
     }
     assert!(!told.out.contains("SRV5"), "nothing is said of a pair to which nothing happens: {}", told.out);
     assert!(told.out.lines().all(|line| line.chars().count() <= 100), "{}", told.out);
+    let folder = seed();
+    let mut phone = folder.command(&[env!("CARGO_BIN_EXE_monitor"), "plan"], &["--outage=SRV4=10m", START]);
+    let narrow = answer(phone.env("COLUMNS", "40"));
+    assert!(narrow.out.contains("\n  check: DOWN, 3 of 3 attempts failed"), "{}", narrow.out);
+    assert!(narrow.out.lines().all(|line| line.chars().count() <= 60), "{}", narrow.out);
 }
 
 #[test]
@@ -657,7 +698,7 @@ fn many(pairs: usize, more: &str) -> Desk {
 #[test]
 fn two_hundred_pairs_stay_readable() {
     let words = ["--outage=all=5m@1m", START];
-    for (limit, part) in [("50%", "went down together, so our own network is suspected"), ("100%", "a digest of ")] {
+    for (limit, part) in [("50%", "fail together"), ("100%", "a digest of ")] {
         let folder = many(200, &format!("STORM_LIMIT={limit}\n"));
         let told = folder.ask(&words);
         assert_eq!(told.code, 0, "{}", told.err);

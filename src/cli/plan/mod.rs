@@ -160,10 +160,14 @@ pub fn foresee(
         zone: zone.clone(),
         language: config.language(),
         mask: Arc::new(move |text| redactor.mask(text).into_owned()),
-        // A person's chat has a positive number.
-        many: config.telegram.as_ref().and_then(|telegram| telegram.chat.parse::<i64>().ok()).is_none_or(|id| id < 0),
+        many: config.telegram.as_ref().map(|telegram| is_many(&telegram.chat)),
         length,
     };
     let is_local = |rung: &Rung| config.sites.get(&rung.site).is_some_and(|site| site.place == Place::Local);
     Ok(play(plans, story, &setting, is_local)?)
+}
+
+/// True for a group or a channel; a person's chat has a positive number.
+fn is_many(chat: &str) -> bool {
+    chat.parse::<i64>().map_or(true, |id| id < 0)
 }

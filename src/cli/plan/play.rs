@@ -47,8 +47,8 @@ pub struct Setting {
     pub language: Language,
     /// Masks configured secrets.
     pub mask: Arc<dyn Fn(&str) -> String + Send + Sync>,
-    /// Whether the chat is a group or a channel.
-    pub many: bool,
+    /// Whether the chat is a group or a channel; absent where nobody is told.
+    pub many: Option<bool>,
     /// How long it lasts; without it until everybody is up and it is told.
     pub length: Option<Duration>,
 }
@@ -106,7 +106,7 @@ async fn act(scene: &Arc<Scene>, plans: Plans, setting: &Setting, length: Durati
     let clock = Clock::virtual_from(setting.start);
     let voice = Voice { language: setting.language, successes: false, zone: setting.zone.clone() };
     let narrator = Arc::new(Narrator::new(voice));
-    let chat = Arc::new(Chat::new(scene, setting.many));
+    let chat = Arc::new(Chat::new(scene, setting.many.unwrap_or_default()));
     let channel = chat.name().to_owned();
     let (delivery, notices, _health) = Delivery::new(delivery::Parts {
         channel: chat,
@@ -118,10 +118,12 @@ async fn act(scene: &Arc<Scene>, plans: Plans, setting: &Setting, length: Durati
         narrator: narrator.clone(),
         clock,
     });
+    // Held open: without a chat nobody else holds it, and a delivery that nobody can reach ends.
+    let _way_in = notices.clone();
     let ledger = Ledger {
         journal: scene.clone(),
         audit: Arc::new(|_record| {}),
-        outlets: vec![Outlet { channel, notices }],
+        outlets: setting.many.map(|_| Outlet { channel, notices }).into_iter().collect(),
         mask: setting.mask.clone(),
         zone: setting.zone.clone(),
     };

@@ -1,6 +1,6 @@
 //! What is to happen: the words of the command line become a story about the servers and pairs of the configuration.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::config::Config;
@@ -123,6 +123,13 @@ enum Subject {
 }
 
 impl Subject {
+    fn server(&self) -> &ServerName {
+        match self {
+            Self::Server(server) => server,
+            Self::Pair(pair) => &pair.server,
+        }
+    }
+
     fn is(&self, pair: &PairName) -> bool {
         match self {
             Self::Server(server) => pair.server == *server,
@@ -135,6 +142,8 @@ impl Subject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Story {
     fates: Vec<(Subject, Fate)>,
+    /// Which fates touch each server, so that nobody has to look through all of them.
+    touched: HashMap<ServerName, Vec<usize>>,
     lost: Vec<Spell>,
     cure: Option<Cure>,
     command_takes: Duration,
@@ -155,7 +164,12 @@ impl Story {
                 Err(why) => unknown.push(why),
             }
         }
-        let story = Self { fates, lost: merged(lost.to_vec()), cure: None, command_takes: Duration::from_secs(1) };
+        let mut touched: HashMap<ServerName, Vec<usize>> = HashMap::new();
+        for (place, (subject, _)) in fates.iter().enumerate() {
+            touched.entry(subject.server().clone()).or_default().push(place);
+        }
+        let (lost, command_takes) = (merged(lost.to_vec()), Duration::from_secs(1));
+        let story = Self { fates, touched, lost, cure: None, command_takes };
         if unknown.is_empty() { Ok(story) } else { Err(unknown) }
     }
 
@@ -177,11 +191,7 @@ impl Story {
 
     /// True when a server is down for anybody who probes it.
     pub fn is_server_down(&self, server: &ServerName, at: Duration) -> bool {
-        let touches = |subject: &Subject| match subject {
-            Subject::Server(one) => one == server,
-            Subject::Pair(pair) => pair.server == *server,
-        };
-        self.fates.iter().any(|(subject, fate)| touches(subject) && fate.is_down(at))
+        self.touching(server).any(|(_, fate)| fate.is_down(at))
     }
 
     /// True when this machine has lost its network.
@@ -194,8 +204,10 @@ impl Story {
     pub fn ran(&mut self, pair: &PairName, rung: u32, at: Duration) {
         let helps = |cure: &Cure| cure.rung.map_or(rung > 0, |one| one == rung);
         let Some(cure) = self.cure.filter(helps) else { return };
-        for (_, fate) in self.fates.iter_mut().filter(|(subject, _)| subject.is(pair)) {
-            fate.heal(at, cure.after);
+        for place in self.touched.get(&pair.server).into_iter().flatten() {
+            if let Some((_, fate)) = self.fates.get_mut(*place).filter(|(subject, _)| subject.is(pair)) {
+                fate.heal(at, cure.after);
+            }
         }
     }
 
@@ -217,7 +229,11 @@ impl Story {
     }
 
     fn fates_of<'a>(&'a self, pair: &'a PairName) -> impl Iterator<Item = &'a Fate> {
-        self.fates.iter().filter(|(subject, _)| subject.is(pair)).map(|(_, fate)| fate)
+        self.touching(&pair.server).filter(|(subject, _)| subject.is(pair)).map(|(_, fate)| fate)
+    }
+
+    fn touching(&self, server: &ServerName) -> impl Iterator<Item = &(Subject, Fate)> {
+        self.touched.get(server).into_iter().flatten().filter_map(|place| self.fates.get(*place))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a plan comes to: how much was run and told, how long it was down, how long the first command took to come.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -54,9 +55,13 @@ impl Summary {
             let until = |spell: Spell| Spell { until: spell.until.min(end), ..spell };
             story.spells(pair, end).into_iter().map(until).collect()
         };
+        let starts = starts(events);
         let waits: Vec<(&PairName, Option<Duration>)> = pairs
             .iter()
-            .flat_map(|pair| spells(pair).into_iter().map(move |spell| (pair, first_command(events, pair, spell))))
+            .flat_map(|pair| {
+                let starts = starts.get(pair).map(Vec::as_slice).unwrap_or_default();
+                spells(pair).into_iter().map(move |spell| (pair, first_command(starts, spell)))
+            })
             .collect();
         let longest = waits.iter().filter_map(|(pair, wait)| Some((*pair, (*wait)?))).max_by_key(|(_, wait)| *wait);
         let lasted = |incident: &Incident| incident.closed.unwrap_or(end).saturating_sub(incident.opened);
@@ -79,14 +84,27 @@ impl Summary {
     }
 }
 
-/// From the beginning of a spell to the start of the first command inside it; several pairs may share a command, so it
-/// is counted back from its end.
-fn first_command(events: &[Event], pair: &PairName, spell: Spell) -> Option<Duration> {
-    let of_pair = events.iter().filter(|event| event.pair.as_ref() == Some(pair));
-    let mut starts = of_pair.filter_map(|event| match &event.what {
-        What::CommandStart { .. } => Some(event.at),
-        What::CommandEnd { took, .. } => Some(event.at.saturating_sub(*took)),
-        _ => None,
-    });
-    starts.find(|start| (spell.from..spell.until).contains(start)).map(|start| start.saturating_sub(spell.from))
+/// When commands for each pair were started; several pairs may share one, so it is counted back from its end.
+fn starts(events: &[Event]) -> HashMap<&PairName, Vec<Duration>> {
+    let mut starts: HashMap<&PairName, Vec<Duration>> = HashMap::new();
+    for Event { at, pair, what } in events {
+        let start = match what {
+            What::CommandStart { .. } => *at,
+            What::CommandEnd { took, .. } => at.saturating_sub(*took),
+            _ => continue,
+        };
+        if let Some(pair) = pair {
+            starts.entry(pair).or_default().push(start);
+        }
+    }
+    for starts in starts.values_mut() {
+        starts.sort_unstable();
+    }
+    starts
+}
+
+/// From the beginning of a spell to the first start inside it.
+fn first_command(starts: &[Duration], spell: Spell) -> Option<Duration> {
+    let first = starts.get(starts.partition_point(|start| *start < spell.from))?;
+    (*first < spell.until).then(|| first.saturating_sub(spell.from))
 }

@@ -1,6 +1,6 @@
 //! Draws a plan for people: one line per event, equal events of many pairs in one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ const TOGETHER: Duration = Duration::from_secs(5);
 const MANY: usize = 3;
 /// Pairs that such a line names.
 const NAMED: usize = 4;
+/// Columns for what happens; where there are fewer, it stands on lines of its own.
+const LEAST: usize = 40;
 /// Longest name that is shown whole.
 const NAME: usize = 30;
 
@@ -31,6 +33,13 @@ struct Row<'a> {
     event: &'a Event,
     last: Duration,
     pairs: Vec<&'a PairName>,
+}
+
+/// What may become one line, and the lines it is if it does not.
+struct Fold<'a> {
+    row: Row<'a>,
+    seen: HashSet<&'a PairName>,
+    apart: Vec<Row<'a>>,
 }
 
 /// How it is shown.
@@ -67,8 +76,9 @@ fn draw_row(out: &mut String, row: &Row<'_>, widest: usize, view: &View<'_>) {
         format!("{}  ", moment.to_zoned(zone.clone()).strftime("%H:%M:%S"))
     });
     let lead = format!("{}{:>10}  {}  ", wall.unwrap_or_default(), time(at), cell(&who(row), widest));
-    let margin = lead.chars().count();
-    let room = view.screen.columns.saturating_sub(margin).max(20);
+    let narrow = view.screen.columns < lead.chars().count() + LEAST;
+    let margin = if narrow { 2 } else { lead.chars().count() };
+    let room = view.screen.columns.saturating_sub(margin);
     let mut said = row.event.what.said();
     if row.pairs.len() > 1 {
         let _ = write!(said, " ({})", names(&row.pairs));
@@ -77,7 +87,11 @@ fn draw_row(out: &mut String, row: &Row<'_>, widest: usize, view: &View<'_>) {
         }
     }
     let style = style(&row.event.what);
-    let mut lead = view.screen.paint(FAINT, &lead);
+    let mut lead = view.screen.paint(FAINT, lead.trim_end_matches(if narrow { ' ' } else { '\0' }));
+    if narrow {
+        let _ = writeln!(out, "{lead}");
+        lead = " ".repeat(margin);
+    }
     for text in wrapped(&said, room) {
         let _ = writeln!(out, "{lead}{}", view.screen.paint(style, &text));
         lead = " ".repeat(margin);
@@ -128,27 +142,30 @@ fn time(at: Duration) -> String {
 
 /// Joins equal events of many pairs that follow each other closely; of a few, each keeps its line.
 fn folded(events: &[Event]) -> Vec<Row<'_>> {
-    let mut rows: Vec<(Row<'_>, Vec<Row<'_>>)> = Vec::new();
+    let mut folds: Vec<Fold<'_>> = Vec::new();
     let mut open: HashMap<String, usize> = HashMap::new();
     for (place, event) in events.iter().enumerate().filter(|(_, event)| !event.what.is_told_twice()) {
         let single = || Row { place, event, last: event.at, pairs: event.pair.iter().collect() };
-        let (key, Some(pair)) = (event.what.key(event.pair.as_ref()), event.pair.as_ref()) else {
-            rows.push((single(), Vec::new()));
+        let alone = || Fold { row: single(), seen: event.pair.iter().collect(), apart: vec![single()] };
+        let Some(pair) = event.pair.as_ref() else {
+            folds.push(alone());
             continue;
         };
-        let near = |row: &Row<'_>| event.at.saturating_sub(row.last) <= TOGETHER && !row.pairs.contains(&pair);
-        if let Some((row, apart)) = open.get(&key).and_then(|place| rows.get_mut(*place)).filter(|(row, _)| near(row)) {
-            row.last = event.at;
-            row.pairs.push(pair);
-            apart.push(single());
+        let near = |fold: &Fold<'_>| event.at.saturating_sub(fold.row.last) <= TOGETHER && !fold.seen.contains(pair);
+        let key = event.what.key(Some(pair));
+        if let Some(fold) = open.get(&key).and_then(|place| folds.get_mut(*place)).filter(|fold| near(fold)) {
+            fold.row.last = event.at;
+            fold.row.pairs.push(pair);
+            fold.seen.insert(pair);
+            fold.apart.push(single());
         } else {
-            open.insert(key, rows.len());
-            rows.push((single(), vec![single()]));
+            open.insert(key, folds.len());
+            folds.push(alone());
         }
     }
-    let few = |row: &Row<'_>| (1..MANY).contains(&row.pairs.len());
+    let is_few = |row: &Row<'_>| row.pairs.len() < MANY;
     let mut rows: Vec<Row<'_>> =
-        rows.into_iter().flat_map(|(row, apart)| if few(&row) { apart } else { vec![row] }).collect();
+        folds.into_iter().flat_map(|fold| if is_few(&fold.row) { fold.apart } else { vec![fold.row] }).collect();
     rows.sort_by_key(|row| row.place);
     rows
 }

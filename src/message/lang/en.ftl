@@ -44,7 +44,7 @@ refusal-budget_spent = the budget of { $runs } { $runs ->
         [one] run
        *[other] runs
     } in { $window } is spent, next run after { $until }; REMEDY_BUDGET sets it
-refusal-storm = { $down } of { $of } pairs went down together, so our own network is suspected; STORM_LIMIT sets it
+refusal-storm = too many pairs fail together (known to be down: { $down } of { $of }), so our own network is suspected; STORM_LIMIT sets it
 refusal-name_not_found = the name in the URL does not exist in DNS, and a command does not mend that; check the name
 refusal-dry_run = DRY_RUN is on
 refusal-not_recorded = the order could not be written to disk; check the space and rights of STATE_DIR
@@ -143,7 +143,7 @@ log-stopping = Stopping: no new commands, a running one may finish
 log-stopped = Stopped
 log-clock-jump = The clock jumped by { $gap } s; readings of that time are thrown away
 log-host-key-learned = The key of { $site } was seen for the first time and recorded: { $fingerprint }. Compare it with the host's own
-log-storm = { $down } of { $of } pairs went down together: our own network is suspected, nothing is healed
+log-storm = Too many pairs fail together (known to be down: { $down } of { $of }): our own network is suspected, nothing is healed
 log-storm-over = The storm is over, healing is on again
 log-store-trouble = State cannot be written: { $why }. Checks go on, commands are not run until it can
 log-store-back = State can be written again

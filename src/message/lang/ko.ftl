@@ -32,7 +32,7 @@ deed-interrupted = 명령 실행 중 에이전트가 중지되었습니다. 효�
 deed-nothing = 이 쌍에는 명령이 없어 아무것도 실행하지 않았습니다.
 
 refusal-budget_spent = { $window } 동안 { $runs }회 한도를 모두 썼습니다. 다음 실행은 { $until } 이후. REMEDY_BUDGET으로 설정
-refusal-storm = { $of }쌍 중 { $down }쌍이 동시에 중단되어 우리 쪽 네트워크가 의심됩니다. STORM_LIMIT으로 설정
+refusal-storm = 너무 많은 쌍이 한꺼번에 실패해({ $of }쌍 중 중단 확인 { $down }쌍) 우리 쪽 네트워크가 의심됨; STORM_LIMIT 설정
 refusal-name_not_found = URL의 이름이 DNS에 없고, 명령으로는 고칠 수 없습니다. 이름을 확인하세요
 refusal-dry_run = DRY_RUN이 켜져 있습니다
 refusal-not_recorded = 명령 기록을 디스크에 쓰지 못했습니다. STATE_DIR의 공간과 권한을 확인하세요
@@ -119,7 +119,7 @@ log-stopping = 중지하는 중: 새 명령은 실행하지 않고, 실행 중�
 log-stopped = 중지되었습니다
 log-clock-jump = 시계가 { $gap }초 건너뛰어 그동안의 측정값을 버렸습니다
 log-host-key-learned = { $site }의 키를 처음 확인하여 기록했습니다: { $fingerprint }. 호스트의 실제 키와 비교하세요
-log-storm = { $of }쌍 중 { $down }쌍이 동시에 중단되었습니다. 우리 쪽 네트워크가 의심되어 아무것도 복구하지 않습니다
+log-storm = 너무 많은 쌍이 한꺼번에 실패합니다({ $of }쌍 중 중단 확인 { $down }쌍). 우리 쪽 네트워크가 의심되어 아무것도 복구하지 않습니다
 log-storm-over = 동시 장애가 끝나 복구를 다시 시작합니다
 log-store-trouble = 상태를 기록할 수 없습니다: { $why }. 확인은 계속하지만 기록이 가능해질 때까지 명령은 실행하지 않습니다
 log-store-back = 상태를 다시 기록할 수 있습니다

@@ -83,6 +83,31 @@ async fn a_command_that_had_to_wait_for_its_host_is_not_repeated_before_it_must_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_may_still_be_at_work_after_a_kill_runs_nothing_for_anybody_until_that_must_be_over() {
+    let world = World::new();
+    let time = clock();
+    let plans = || {
+        let often = |spec: Spec| Spec { interval: 2.0, max: 20.0, ..spec };
+        vec![
+            world.plan(often(pair("A", vec![cure("long", 50.0)])), down_between(10.0, 25.0)),
+            world.plan(often(pair("B", vec![cure("other", 1.0)])), down_between(22.0, 1e9)),
+            world.plan(often(pair("C", vec![cure_on("h2", "third", 1.0)])), down_between(22.0, 1e9)),
+        ]
+    };
+    let watch = world.watch_with(plans(), calm(), Saved::default(), time);
+    world.until(20.0).await;
+    let begun = world.times("A", "run long")[0];
+    let watch = killed(&world, watch, plans(), calm(), time).await;
+    world.until(30.0).await;
+    assert_eq!(world.count("C", "run third"), 1, "the other host is free");
+    world.until(begun + 59.0).await;
+    assert_eq!(world.count("B", "run other"), 0, "{:?}", world.words("B"));
+    world.until(begun + 90.0).await;
+    assert!(world.count("B", "run other") >= 1, "{:?}", world.words("B"));
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_success_after_a_kill_that_does_not_end_the_incident_leaves_the_promised_moment() {
     let world = World::new();
     let time = clock();

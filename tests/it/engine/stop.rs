@@ -91,6 +91,21 @@ async fn a_stop_reaches_what_was_permitted_and_waits_for_its_host_to_be_ready() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_to_be_run_on_recovery_is_not_run_after_a_stop() {
+    let world = World::new();
+    let often = |spec: Spec| Spec { interval: 2.0, max: 60.0, ..spec };
+    let long = world.plan(often(pair("LONG", vec![cure("long", 50.0)])), down_between(10.0, 1e9));
+    let cared = Spec { recovery: Some(cure("warm", 1.0)), ..pair("A", vec![]) };
+    let watch = world.watch(vec![long, world.plan(often(cared), down_between(5.0, 20.0))]);
+    world.until(30.0).await;
+    assert_eq!(world.count("A", "intend warm"), 1);
+    watch.handle.stop(Scope::All, "anna".to_owned(), None).await.unwrap();
+    world.until(300.0).await;
+    assert_eq!(world.count("A", "run"), 0, "{:?}", world.words("A"));
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_does_not_touch_a_command_that_runs_nor_a_person_s_order() {
     let world = World::new();
     let long = Cure { connects: secs(3.0), ..cure("long", 10.0) };

@@ -201,3 +201,26 @@ async fn a_kill_while_a_child_is_held_does_not_let_it_go() {
     assert_eq!(told_of(&world, "DB").iter().filter(|word| word.starts_with("up ")).count(), 1);
     watch.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn children_that_fall_with_their_parent_are_no_storm_not_after_a_kill_either() {
+    let world = World::new();
+    let time = clock();
+    let falls = || down_between(100.0, 1000.0);
+    let plans = || {
+        let child = |server: &&'static str| {
+            let spec = pair(server, vec![cure_on(server, "fix", 1.0)]);
+            world.plan(Spec { parents: vec![world.parent("DB", falls())], ..spec }, falls())
+        };
+        let parent = world.plan(Spec { max: 60.0, ..pair("DB", vec![cure("fix-db", 1.0)]) }, falls());
+        servers().iter().take(7).map(child).chain([parent]).collect::<Vec<_>>()
+    };
+    let watch = world.watch_with(plans(), stormy(), Saved::default(), time);
+    world.until(300.0).await;
+    let watch = killed(&world, watch, plans(), stormy(), time).await;
+    let before = world.count("DB", "run fix-db");
+    world.until(600.0).await;
+    assert!(before >= 1 && world.count("DB", "run fix-db") > before, "the parent is healed on");
+    assert_eq!((told_of(&world, "agent").len(), runs(&world)), (0, world.count("DB", "run fix-db")));
+    watch.end().await;
+}
