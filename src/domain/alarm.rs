@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::name::PairName;
 use super::remedy::IncidentId;
 
 /// Something that people were told of.
@@ -25,4 +26,6 @@ pub struct Alarms {
     pub storm: Option<Told>,
     /// The witnesses that do not answer, by their key.
     pub cut_off: BTreeMap<String, Told>,
+    /// The pairs that flap.
+    pub flapping: BTreeMap<PairName, Told>,
 }

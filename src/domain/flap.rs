@@ -66,6 +66,11 @@ impl Changes {
         flapping
     }
 
+    /// Takes up that `pair` flaps since then, after a restart that may have forgotten the changes which began it.
+    pub fn resumed(&mut self, pair: &PairName, since: Timestamp) {
+        self.pairs.entry(pair.clone()).or_default().since.get_or_insert(since);
+    }
+
     /// Forgets the changes of those pairs, on a person's word.
     pub fn forget(&mut self, whose: impl Fn(&PairName) -> bool) {
         self.pairs.retain(|pair, _| !whose(pair));
@@ -87,7 +92,7 @@ impl Pair {
         let count = u32::try_from(self.at.len()).unwrap_or(u32::MAX);
         if limit.changes > 0 && count >= limit.changes {
             self.since = self.since.or_else(|| self.at.front().copied());
-        } else if count <= limit.changes / 2 {
+        } else if limit.changes == 0 || count <= limit.changes / 2 {
             self.since = None;
         }
     }

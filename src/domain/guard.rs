@@ -308,6 +308,7 @@ impl Guard {
     /// Takes up what was saved, once every pair that is down was entered.
     pub fn resumed(&mut self, memory: Memory, now: Timestamp, watched: usize) {
         self.stops = memory.stops;
+        memory.alarms.flapping.iter().for_each(|(pair, told)| self.changes.resumed(pair, told.since));
         self.weather.resumed(&self.rules.storm, memory.storm, now, watched);
     }
 }

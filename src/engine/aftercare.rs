@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::domain::name::PairName;
 use crate::domain::notice::{Deed, News};
-use crate::domain::outage::Ordered;
+use crate::domain::outage::{Ordered, Outage};
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, RunId, RunStatus};
 use crate::domain::step::Seen;
@@ -68,11 +68,12 @@ impl Engine {
         }
     }
 
-    /// Another pair that is down and for which the same was begun.
+    /// Another pair that is down and for which the same was begun, or is being begun.
     fn needed_by(&self, pair: &PairName, wanted: &Rung) -> Option<PairName> {
         let needs = |known: &super::Pair| {
-            let begun = known.judge.outage().is_some_and(|outage| outage.begun);
-            begun && known.plan.recovery.as_deref().is_some_and(|other| is_same_deed(other, wanted))
+            let begins = |outage: &Outage| outage.begun || outage.ordered.as_ref().is_some_and(|ordered| ordered.once);
+            known.judge.outage().is_some_and(begins)
+                && known.plan.recovery.as_deref().is_some_and(|other| is_same_deed(other, wanted))
         };
         self.pairs.iter().find(|(name, known)| *name != pair && needs(known)).map(|(name, _)| name.clone())
     }

@@ -98,19 +98,24 @@ impl Engine {
 
     /// Says once that a pair flaps, and once that it does no more.
     pub(super) fn flaps(&mut self, pair: &PairName, batch: &mut Batch) {
-        let flapping = self.guard.flapping(pair, self.clock.now());
-        let window_s = self.guard.flap_window().as_secs();
-        let Some(known) = self.pairs.get_mut(pair) else { return };
-        if flapping.is_some() == std::mem::replace(&mut known.flapping, flapping.is_some()) {
-            return;
-        }
+        let now = self.clock.now();
+        let flapping = self.guard.flapping(pair, now);
+        let Some(known) = self.pairs.get(pair) else { return };
         let outage = known.judge.outage();
-        let incident = outage.map_or_else(|| IncidentId(Uuid::now_v7()), |outage| outage.incident);
-        let news = match flapping {
-            Some(Flapping { since, changes }) => News::Flapping { since, changes, window_s },
-            None => News::Settled { up: outage.is_none() },
+        let (incident, news) = match (flapping, self.alarms.flapping.contains_key(pair)) {
+            (Some(Flapping { since, changes }), false) => {
+                let incident = outage.map_or_else(|| IncidentId(Uuid::now_v7()), |outage| outage.incident);
+                self.alarms.flapping.insert(pair.clone(), Told { id: incident, since });
+                (incident, News::Flapping { since, changes, window_s: self.guard.flap_window().as_secs() })
+            }
+            (None, true) => {
+                let Some(told) = self.alarms.flapping.remove(pair) else { return };
+                (told.id, News::Settled { up: outage.is_none() })
+            }
+            (Some(_), true) | (None, false) => return,
         };
         self.narrator.told(pair, &news);
         batch.tell(incident, news);
+        batch.memory(&self.memory(now));
     }
 }

@@ -27,7 +27,8 @@ pub fn thin(queue: &mut VecDeque<Notice>) -> Vec<NoticeId> {
     let mut stale = Vec::new();
     queue.retain(|notice| {
         let repeat = match &notice.news {
-            News::Failed(failed) => failed.failures > 1,
+            // That healing does not help is said once.
+            News::Failed(failed) => failed.failures > 1 && !failed.gave_up,
             // Its end says all of it.
             News::Storm { .. } | News::CutOff(_) => true,
             _ => false,
@@ -110,6 +111,19 @@ mod tests {
         let (next, down_for) = (Duration::from_secs(30), Duration::from_mins(1));
         let up = Recovered { failures: 1, next, down_for, by: Healer::Itself, while_off: false };
         notice(server, incident, News::Recovered(up))
+    }
+
+    #[test]
+    fn a_repeat_gives_way_to_the_next_one_unless_it_says_that_healing_does_not_help() {
+        let mut hopeless = fell("A", 1, 3);
+        if let News::Failed(failed) = &mut hopeless.news {
+            failed.gave_up = true;
+        }
+        let (first, last) = (fell("A", 1, 1), fell("A", 1, 5));
+        let mut queue: VecDeque<Notice> =
+            [first.clone(), fell("A", 1, 2), hopeless.clone(), fell("A", 1, 4), last.clone()].into();
+        assert_eq!(thin(&mut queue).len(), 2);
+        assert_eq!(queue, [first, hopeless, last]);
     }
 
     #[test]

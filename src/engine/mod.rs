@@ -124,8 +124,6 @@ struct Pair {
     last: Option<Last>,
     /// What was found out about its last failure.
     evidence: Evidence,
-    /// People were told that it flaps.
-    flapping: bool,
 }
 
 impl Pair {
@@ -139,7 +137,6 @@ impl Pair {
             run: None,
             last: None,
             evidence: Evidence::default(),
-            flapping: false,
         }
     }
 }

@@ -164,11 +164,13 @@ fn statement(write: &Write) -> Result<Option<Statement>, sqlx::Error> {
     }))
 }
 
+/// One that had to wait for its host is ordered again when its turn comes: that moment counts.
 fn ordered(order: &Order, refusal: Option<&Refusal>) -> Result<Statement, sqlx::Error> {
     let verdict = refusal.map(|_| "skipped".to_owned());
     Ok(sqlx::query(
         "INSERT INTO runs (id, incident, pair, site, command, rung, attempt, intended_at, refusal, status, verdict) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO UPDATE \
+         SET intended_at = excluded.intended_at WHERE runs.ended_at IS NULL AND runs.intended_at < excluded.intended_at",
     )
     .bind(order.run.to_string())
     .bind(order.incident.map(|id| id.to_string()))

@@ -107,7 +107,11 @@ pub struct BotApi {
 
 impl BotApi {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    /// The same behind this listener.
+    pub fn at(listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         let chats = [CHAT, PERSON, CHANNEL].map(str::to_owned).to_vec();
         let inner = Inner { script: VecDeque::new(), taken: Vec::new(), calls: Vec::new(), chats, next_id: 100 };

@@ -1,5 +1,6 @@
 //! Several machines on one switch, made of network namespaces: each has its own addresses, routes and cable.
 
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -44,6 +45,22 @@ impl Lan {
             self.on(name, &[&["address", "add", address, "dev", "eth0"], nodad].concat());
         }
         self.on(name, &["link", "set", "eth0", "up"]);
+    }
+
+    /// Lets a machine pass on what is not for it, between networks that are all behind its one card.
+    pub fn forwards(&self, machine: &str) {
+        // It would tell its neighbours of a shorter way, past itself.
+        for card in ["all", "eth0"] {
+            self.set(machine, &format!("ipv4/conf/{card}/send_redirects"), "0");
+        }
+        self.set(machine, "ipv4/ip_forward", "1");
+    }
+
+    /// A listener on a port of its own, at this address of a machine.
+    pub fn listener(&self, machine: &str, address: &str) -> tokio::net::TcpListener {
+        let listener = self.inside(machine, || TcpListener::bind((address, 0)).unwrap());
+        listener.set_nonblocking(true).unwrap();
+        tokio::net::TcpListener::from_std(listener).unwrap()
     }
 
     /// The name of a machine's namespace, for `ip netns exec`.

@@ -110,7 +110,11 @@ impl Target {
 
     /// The same with steps `probe`, `begin`, `end` on this stage.
     pub async fn on(stage: Arc<Stage>, up: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(TcpListener::bind("127.0.0.1:0").await.unwrap(), stage, up)
+    }
+
+    /// The same behind this listener.
+    pub fn at(listener: TcpListener, stage: Arc<Stage>, up: bool) -> Self {
         let address = listener.local_addr().unwrap();
         let shared = Shared { stage, up: up.into(), status: 503.into(), ..Shared::default() };
         let shared = Arc::new(shared);
