@@ -128,6 +128,7 @@ fn taken_over(now: Timestamp) -> Outage {
         runs: 0,
         gave_up: false,
         begun: true,
+        spent: false,
         standing: true,
         rising: None,
         asked: None,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::moment::until;
 use super::name::PairName;
-use super::storm::age;
 
 /// `FLAP_LIMIT`: so many changes of state inside a sliding window are flapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Changes {
 
 impl Pair {
     fn settle(&mut self, limit: &Limit, now: Timestamp) {
-        self.at.retain(|at| age(*at, now) < limit.window);
+        self.at.retain(|at| until(*at, now) < limit.window);
         let count = u32::try_from(self.at.len()).unwrap_or(u32::MAX);
         if limit.changes > 0 && count >= limit.changes {
             self.since = self.since.or_else(|| self.at.front().copied());

@@ -12,11 +12,12 @@ use super::alarm::Alarms;
 use super::evidence::{Afar, Evidence, Quiet};
 use super::flap::{self, Changes, Flapping};
 use super::maintenance::Calendar;
+use super::moment::{later, until};
 use super::name::{PairName, ServerName};
 use super::reading::Cause;
 use super::refusal::Refusal;
 use super::stop::{Scope, Stop, Stops};
-use super::storm::{self, Raging, Sample, Weather, age};
+use super::storm::{self, Raging, Sample, Weather};
 
 /// `REMEDY_BUDGET`: so many runs per pair inside a sliding window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,8 +141,8 @@ impl Guard {
         let window = self.rules.budget.window.max(self.rules.cooldown);
         let budget = self.rules.budget.window;
         let Some(runs) = self.runs.get_mut(pair) else { return 0 };
-        runs.retain(|at| age(*at, now) < window);
-        let spent = runs.iter().filter(|at| age(**at, now) < budget).count();
+        runs.retain(|at| until(*at, now) < window);
+        let spent = runs.iter().filter(|at| until(**at, now) < budget).count();
         if runs.is_empty() {
             self.runs.remove(pair);
         }
@@ -287,12 +288,12 @@ impl Guard {
         let spent = self.spent(pair, now);
         let known = self.runs.get(pair);
         if spent >= runs {
-            let counted = known.and_then(|known| known.iter().find(|at| age(**at, now) < window));
-            let until = counted.copied().and_then(|oldest| later(oldest, window)).unwrap_or(now);
+            let counted = known.and_then(|known| known.iter().find(|at| until(**at, now) < window));
+            let until = counted.map_or(now, |oldest| later(*oldest, window));
             return Err(Refusal::BudgetSpent { until, runs, window_s: window.as_secs() });
         }
-        let last = known.and_then(VecDeque::back).filter(|at| age(**at, now) < self.rules.cooldown);
-        match last.and_then(|last| later(*last, self.rules.cooldown)) {
+        let last = known.and_then(VecDeque::back).filter(|at| until(**at, now) < self.rules.cooldown);
+        match last.map(|last| later(*last, self.rules.cooldown)) {
             Some(until) => Err(Refusal::Cooldown { until }),
             None => Ok(()),
         }
@@ -311,10 +312,6 @@ impl Guard {
         memory.alarms.flapping.iter().for_each(|(pair, told)| self.changes.resumed(pair, told.since));
         self.weather.resumed(&self.rules.storm, memory.storm, now, watched);
     }
-}
-
-fn later(at: Timestamp, by: Duration) -> Option<Timestamp> {
-    SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok())
 }
 
 #[cfg(test)]

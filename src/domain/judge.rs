@@ -10,10 +10,12 @@ use jiff::Timestamp;
 use super::backoff::Backoff;
 use super::evidence::Quiet;
 use super::ladder::Answers;
+use super::moment::{later, until};
 use super::notice::{Deed, Failed, News};
 use super::outage::{Healed, Outage, State};
 use super::reading::{Fault, Phases};
 use super::recovery::Aftercare;
+use super::refusal::Refusal;
 use super::remedy::{IncidentId, Run, RunStatus, Verdict};
 use super::step::{Effect, Next, Seen};
 
@@ -232,6 +234,7 @@ impl Judge {
                     runs: 0,
                     gave_up: false,
                     begun: false,
+                    spent: false,
                     standing: false,
                     rising: None,
                     asked: None,
@@ -295,11 +298,15 @@ impl Judge {
         let Rules { backoff, attempts, .. } = self.rules;
         let State::Down(outage) = &mut self.state else { return Vec::new() };
         outage.due = later(now, next);
-        let held = self.quiet.is_some();
-        let gave_up = self.helpless && !held && !outage.gave_up;
+        let quiet = self.quiet.is_some();
+        let gave_up = self.helpless && !quiet && !outage.gave_up;
         outage.gave_up |= gave_up;
+        // That the budget is spent is said once.
+        let spent = matches!(&deed, Deed::Refused { refusal: Refusal::BudgetSpent { .. }, .. });
+        let known = std::mem::replace(&mut outage.spent, spent && !quiet) && spent;
+        let held = quiet || (known && !gave_up);
         outage.told |= !held;
-        outage.held |= held;
+        outage.held |= quiet;
         let news = News::Failed(Failed {
             failures: outage.failures,
             attempts,
@@ -314,15 +321,6 @@ impl Judge {
         });
         vec![Effect::Tell { incident: outage.incident, news, held }, Effect::Next(Next::In(next))]
     }
-}
-
-pub(super) fn later(now: Timestamp, delay: Duration) -> Timestamp {
-    jiff::SignedDuration::try_from(delay).ok().and_then(|d| now.checked_add(d).ok()).unwrap_or(Timestamp::MAX)
-}
-
-/// From `earlier` to `later`, zero when the clock went back.
-pub(super) fn until(earlier: Timestamp, later: Timestamp) -> Duration {
-    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 
 #[cfg(test)]

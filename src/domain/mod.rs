@@ -12,6 +12,7 @@ pub mod judge;
 pub mod ladder;
 pub mod maintenance;
 pub mod millis;
+pub mod moment;
 pub mod name;
 pub mod notice;
 pub mod outage;

@@ -59,6 +59,9 @@ pub struct Outage {
     /// People were told that healing does not help.
     #[serde(default)]
     pub gave_up: bool,
+    /// People were told that the budget is spent, and it still is.
+    #[serde(default)]
+    pub spent: bool,
     /// Something was begun that has to be ended on recovery: services were started, or may have been.
     #[serde(default)]
     pub begun: bool,

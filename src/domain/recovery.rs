@@ -5,7 +5,8 @@
 use jiff::Timestamp;
 
 use super::evidence::Quiet;
-use super::judge::{Judge, later, until};
+use super::judge::Judge;
+use super::moment::{later, until};
 use super::notice::{Healer, News, Recovered};
 use super::outage::{Healed, Ordered, Outage, Owed, Rising, State};
 use super::remedy::Verdict;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::moment::until;
 use super::name::PairName;
 
 /// At least so many pairs make a storm; in a set of two, "half" is no evidence.
@@ -100,7 +101,7 @@ impl Weather {
     pub fn sampled(&mut self, rules: &Rules, pair: &PairName, now: Timestamp, watched: usize, sample: Sample) {
         let more = usize::from(!self.down.contains_key(pair));
         if !self.overruled && self.would_be(rules, now, watched, more, sample) {
-            self.rage(now);
+            self.runtil(now);
         }
     }
 
@@ -114,7 +115,7 @@ impl Weather {
     }
 
     fn recent(&self, rules: &Rules, now: Timestamp) -> usize {
-        self.down.values().filter(|at| age(**at, now) <= rules.window).count()
+        self.down.values().filter(|at| until(**at, now) <= rules.window).count()
     }
 
     /// True while too many pairs are down together, and for the quiet time after that.
@@ -126,14 +127,14 @@ impl Weather {
         // Once it has begun, it lasts while too many of them stay down: the first re-check must not run what the first
         // check held back.
         if is_storm(rules, self.recent(rules, now), watched) || (self.raging.is_some() && many) {
-            self.rage(now);
-        } else if self.raging.is_some_and(|raging| age(raging.last, now) >= rules.quiet) {
+            self.runtil(now);
+        } else if self.raging.is_some_and(|raging| until(raging.last, now) >= rules.quiet) {
             self.raging = None;
         }
         self.raging.is_some() && !self.overruled
     }
 
-    fn rage(&mut self, now: Timestamp) {
+    fn runtil(&mut self, now: Timestamp) {
         self.raging = Some(Raging { since: self.raging.map_or(now, |raging| raging.since), last: now });
     }
 
@@ -155,17 +156,13 @@ impl Weather {
         // Nobody saw whether it was quiet while we were off: the quiet time begins anew.
         self.raging = raging.map(|raging| Raging { last: now, ..raging });
         if is_storm(rules, self.down.len(), watched) {
-            self.rage(now);
+            self.runtil(now);
         }
     }
 }
 
 fn is_storm(rules: &Rules, count: usize, watched: usize) -> bool {
     count >= STORM_MIN && share(count, watched) > rules.share
-}
-
-pub(super) fn age(at: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(at)).unwrap_or_default()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of pairs are far below 2^52")]

@@ -145,8 +145,7 @@ impl Engine {
             self.narrator.still_down(&pair, outage);
         }
         self.timetable.enter(&pair, plan.backoff.interval(), of);
-        let flapping = self.guard.flapping(&pair, self.clock.now()).is_some();
-        self.pairs.insert(pair, Pair { flapping, ..Pair::new(plan, judge) });
+        self.pairs.insert(pair, Pair::new(plan, judge));
     }
 
     /// Swaps what is watched: new pairs enter, old ones leave, the rest keep their state under the new rules.
