@@ -242,10 +242,13 @@ impl Guard {
         if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(Permit(())) }
     }
 
-    /// Decides whether what is run on the recovery of `pair` may run now.
-    pub fn decide_recovery(&mut self, pair: &PairName, now: Timestamp) -> Result<Permit, Refusal> {
+    /// Decides whether what is run on the recovery of `pair` may run now. What is repeated until it is done ends what was
+    /// begun, and has no budget: two machines would serve.
+    pub fn decide_recovery(&mut self, pair: &PairName, now: Timestamp, repeated: bool) -> Result<Permit, Refusal> {
         self.stopped(pair, now)?;
-        self.affordable(pair, now)?;
+        if !repeated {
+            self.in_budget(pair, now)?;
+        }
         if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(Permit(())) }
     }
 
@@ -284,6 +287,15 @@ impl Guard {
 
     /// Refuses what the pair's own runs forbid.
     fn affordable(&mut self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
+        self.in_budget(pair, now)?;
+        let last = self.runs.get(pair).and_then(VecDeque::back);
+        match last.filter(|at| until(**at, now) < self.rules.cooldown).map(|last| later(*last, self.rules.cooldown)) {
+            Some(until) => Err(Refusal::Cooldown { until }),
+            None => Ok(()),
+        }
+    }
+
+    fn in_budget(&mut self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
         let Budget { runs, window } = self.rules.budget;
         let spent = self.spent(pair, now);
         let known = self.runs.get(pair);
@@ -292,11 +304,7 @@ impl Guard {
             let until = counted.map_or(now, |oldest| later(*oldest, window));
             return Err(Refusal::BudgetSpent { until, runs, window_s: window.as_secs() });
         }
-        let last = known.and_then(VecDeque::back).filter(|at| until(**at, now) < self.rules.cooldown);
-        match last.map(|last| later(*last, self.rules.cooldown)) {
-            Some(until) => Err(Refusal::Cooldown { until }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// What is to be saved.

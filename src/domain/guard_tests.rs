@@ -108,7 +108,7 @@ fn a_persons_stop_holds_until_it_ends_or_is_resumed_and_is_remembered() {
     guard.stop(stop.clone());
     let stopped = Refusal::Stopped { by: "anna".into(), since: at(0), until: Some(at(100)) };
     assert_eq!(guard.decide(&pair(1), Cause::Status, &NOTHING, at(99), 10).unwrap_err(), stopped);
-    assert_eq!(guard.decide_recovery(&pair(1), at(99)).unwrap_err(), stopped);
+    assert_eq!(guard.decide_recovery(&pair(1), at(99), true).unwrap_err(), stopped);
     assert!(guard.by_hand().is_ok(), "their own order is carried out");
     let mut next = super::tests::guard(20, false);
     next.resumed(guard.memory(at(50)), at(50), 10);

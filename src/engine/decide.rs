@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::domain::evidence::Quiet;
 use crate::domain::ladder::{self, Choice};
 use crate::domain::name::PairName;
 use crate::domain::notice::{Deed, News};
@@ -118,13 +119,15 @@ impl Engine {
         let opens = known.judge.outage().is_none();
         match seen {
             Seen::Down { .. } => {
-                if opens {
-                    self.guard.changed(pair, now);
-                }
                 self.count(pair);
                 self.hush(pair);
+                if opens && self.is_its_own(pair) {
+                    self.guard.changed(pair, now);
+                    self.hush(pair);
+                }
             }
-            Seen::Up if opens => self.guard.rose(pair),
+            // Up again, if not yet for long enough: nobody has to wait for it any more.
+            Seen::Up => self.guard.rose(pair),
             _ => {}
         }
         let mut batch = Batch::new(pair.clone(), now);
@@ -144,6 +147,12 @@ impl Engine {
         } else {
             self.guard.fell(pair, now);
         }
+    }
+
+    /// True when the pair's changes are its own: not those of a storm, of maintenance or of what it depends on.
+    fn is_its_own(&self, pair: &PairName) -> bool {
+        let quiet = self.pairs.get(pair).and_then(|known| known.judge.quiet());
+        matches!(quiet, None | Some(Quiet::Flapping))
     }
 
     /// Finds out whether failures of a pair are told now.
@@ -181,7 +190,9 @@ impl Engine {
                 }
                 Effect::Closed { incident, healed_by } => {
                     self.guard.rose(pair);
-                    self.guard.changed(pair, now);
+                    if self.is_its_own(pair) {
+                        self.guard.changed(pair, now);
+                    }
                     self.weather();
                     batch.closed(incident, healed_by);
                 }
@@ -248,7 +259,9 @@ impl Engine {
         let Some(outage) = known.judge.outage() else { return Err(stopping()) };
         let lasted = Duration::try_from(now.duration_since(outage.since)).unwrap_or_default();
         let terms = known.plan.ladder.iter().map(|rung| rung.terms);
-        let choice = ladder::choose(terms, attempt, lasted, &outage.answers).ok_or_else(stopping)?;
+        let command = |rung: u32| known.plan.exact(rung).map(|rung| &*rung.command);
+        let answers = outage.answers(command);
+        let choice = ladder::choose(terms, attempt, lasted, &answers).ok_or_else(stopping)?;
         let (rung, hindrance) = match choice {
             Choice::Run(rung) => (rung, None),
             Choice::Dry(rung) => (rung, Some(Refusal::DryRung)),
@@ -284,7 +297,8 @@ impl Engine {
             }
             Err(refusal) => {
                 if let Refusal::AwaitingApproval { id } = &refusal {
-                    known.judge.step(now, Seen::Asked { id: id.clone(), rung });
+                    let command = wanted.command.to_string();
+                    known.judge.step(now, Seen::Asked { id: id.clone(), rung, command });
                 }
                 self.narrator.refused(pair, &refusal);
                 batch.refused(&call, &wanted, &refusal);
@@ -311,5 +325,6 @@ pub(super) fn ordered(call: &Call, rung: &Rung) -> Ordered {
         command: rung.command.to_string(),
         ends_within: rung.limit + READY_WITHIN,
         once: rung.once,
+        ends: rung.ends.to_string(),
     }
 }

@@ -5,23 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 
 use crate::domain::guard::Memory;
 use crate::domain::judge::Judge;
 use crate::domain::name::PairName;
 use crate::domain::outage::State;
 use crate::domain::record::Records;
+use crate::domain::refusal::Refusal;
 use crate::domain::step::Seen;
 
 use crate::domain::remedy::Verdict;
 use crate::store::Order;
 
 use super::decide::READY_WITHIN;
-use super::handle::Reloaded;
 use super::ledger::Batch;
 use super::plan::{Plan, Plans, Rung};
-use super::{Doing, Engine, Pair, Report};
+use super::{Engine, Pair, Report};
 
 /// What the agent before this one saved.
 #[derive(Debug, Default)]
@@ -38,6 +37,8 @@ pub struct Saved {
     pub memory: Memory,
     /// What commands have achieved.
     pub records: Records,
+    /// True when this machine was started anew since: what was running on it is not.
+    pub rebooted: bool,
 }
 
 impl Engine {
@@ -69,12 +70,19 @@ impl Engine {
         self.miss_witnesses();
         // Only now it is known whose failures are told.
         for pair in known {
+            self.disown(&pair);
+            if let Some(known) = self.pairs.get_mut(&pair).filter(|_| saved.rebooted) {
+                known.judge.machine_restarted();
+            }
             self.hush(&pair);
             self.see(&pair, Seen::Resumed);
         }
-        for (pair, state) in saved.states {
+        for (pair, mut state) in saved.states {
             // It was taken out of the configuration while we were off.
-            let mut batch = Batch::new(pair, now);
+            let mut batch = Batch::new(pair.clone(), now);
+            if let Some((incident, command)) = state.disown(None) {
+                self.left_running(&pair, incident, command, Refusal::Retired, &mut batch);
+            }
             batch.retired(match &state {
                 State::Down(outage) => Some(outage),
                 State::Fresh | State::Up { .. } => None,
@@ -93,7 +101,7 @@ impl Engine {
     }
 
     /// Writes down who is watched from now on.
-    fn watched(&self) {
+    pub(super) fn watched(&self) {
         let mut batch = Batch::of_agent(self.clock.now());
         batch.watched(self.pairs.keys().cloned().collect());
         self.ledger.record(batch);
@@ -137,7 +145,7 @@ impl Engine {
         }
     }
 
-    fn enter_one(&mut self, plan: Arc<Plan>, state: Option<State>, of: usize) {
+    pub(super) fn enter_one(&mut self, plan: Arc<Plan>, state: Option<State>, of: usize) {
         let pair = plan.pair.clone();
         let judge = Judge::new(plan.rules(), state.unwrap_or(State::Fresh));
         if let Some(outage) = judge.outage() {
@@ -146,55 +154,6 @@ impl Engine {
         }
         self.timetable.enter(&pair, plan.backoff.interval(), of);
         self.pairs.insert(pair, Pair::new(plan, judge));
-    }
-
-    /// Swaps what is watched: new pairs enter, old ones leave, the rest keep their state under the new rules.
-    pub(super) fn reload(&mut self, plans: Plans) -> Reloaded {
-        self.guard.set_rules(plans.guard);
-        self.gate = Arc::new(Semaphore::new(plans.attempts_at_once));
-        self.places = Arc::new(Semaphore::new(plans.remedies_at_once));
-        let wanted: HashMap<PairName, Arc<Plan>> =
-            plans.pairs.into_iter().map(|plan| (plan.pair.clone(), plan)).collect();
-        let gone: Vec<PairName> = self.pairs.keys().filter(|pair| !wanted.contains_key(*pair)).cloned().collect();
-        for pair in &gone {
-            self.timetable.leave(pair);
-            // Its runs and changes still count, should it come back within their window.
-            self.guard.rose(pair);
-            if let Some(left) = self.pairs.remove(pair) {
-                let mut batch = Batch::new(pair.clone(), self.clock.now());
-                batch.retired(left.judge.outage());
-                self.ledger.record(batch);
-            }
-        }
-        let of = wanted.len();
-        let mut reloaded = Reloaded { removed: gone.len(), ..Reloaded::default() };
-        for (pair, plan) in wanted {
-            if let Some(known) = self.pairs.get_mut(&pair) {
-                reloaded.kept += 1;
-                known.judge.set_rules(plan.rules());
-                if known.judge.outage().is_some() {
-                    self.timetable.set_interval(&pair, plan.backoff.interval());
-                } else {
-                    self.timetable.enter(&pair, plan.backoff.interval(), of);
-                }
-                let moved = known.plan.url() != plan.url();
-                known.plan = plan;
-                if moved && known.doing == Doing::Verifying {
-                    // What would be seen up in this window is another target.
-                    (known.doing, known.run) = (Doing::Waiting, None);
-                    self.timetable.at_once(&pair);
-                }
-                // What is being looked at may be another target by now.
-                known.stale = known.doing == Doing::Checking;
-            } else {
-                reloaded.added += 1;
-                self.enter_one(plan, None, of);
-            }
-        }
-        self.weather();
-        self.miss_witnesses();
-        self.watched();
-        reloaded
     }
 }
 

@@ -58,12 +58,12 @@ impl Fleet {
         let mut set = |key: String, value: String| settings.push((key, value));
         set("MAPPINGS".to_owned(), (0..PAIRS).map(|n| format!("DC1:S{n}")).collect::<Vec<_>>().join(","));
         for n in 0..PAIRS {
-            let needs = (1..=needy).contains(&n);
+            let is_child = (1..=needy).contains(&n);
             set(
                 format!("S{n}_URL"),
-                self.server.url(&if needs { format!("/S{n}?needs=S0") } else { format!("/S{n}") }),
+                self.server.url(&if is_child { format!("/S{n}?needs=S0") } else { format!("/S{n}") }),
             );
-            if needs {
+            if is_child {
                 set(format!("S{n}_DEPENDS_ON"), "S0".to_owned());
             }
         }
