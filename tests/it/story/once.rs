@@ -187,7 +187,7 @@ async fn a_shared_run_cut_by_a_kill_is_not_repeated_before_it_must_be_over_and_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_that_may_be_at_work_after_a_kill_runs_nothing_for_another_pair_either() {
+async fn a_host_that_may_be_at_work_after_two_kills_runs_nothing_for_another_pair_either() {
     let (api, one, two) = (BotApi::start().await, Target::start(false).await, Target::start(true).await);
     let host = Host::start("[ $2 != slow ] || sleep 2");
     let mut agent = Agent::telling(&api);
@@ -197,6 +197,10 @@ async fn a_host_that_may_be_at_work_after_a_kill_runs_nothing_for_another_pair_e
     agent.set(&[("DC3_SRV4_COMMAND", "systemctl restart slow"), ("COMMAND_TIMEOUT", "3"), ("BACKOFF_FACTOR", "1")]);
     agent.start();
     called(&host, "restart slow", 1);
+    agent.kill();
+    // The second start knows it from the first one only.
+    agent.start();
+    two.probed(1).await;
     agent.kill();
     two.set(false);
     agent.start();
