@@ -123,9 +123,19 @@ impl Engine {
             .get(pair)
             .and_then(|known| known.plan.recovery.as_ref())
             .is_some_and(|rung| rung.remedy.repeatable());
-        // At a stop nothing is lost: what was not sent is taken up by the next agent.
-        self.step(pair, Seen::RecoveryEnded { done: !again && refusal != Refusal::Stopping });
-        if attempt.is_power_of_two() && refusal != Refusal::Stopping {
+        // What only has to wait was not run yet, so it still is once.
+        let waits = matches!(
+            refusal,
+            Refusal::Stopped { .. }
+                | Refusal::Maintenance { .. }
+                | Refusal::BudgetSpent { .. }
+                | Refusal::Cooldown { .. }
+                | Refusal::NotRecorded
+                | Refusal::Stopping
+        );
+        self.step(pair, Seen::RecoveryEnded { done: !again && !waits });
+        let expected = matches!(refusal, Refusal::Maintenance { .. } | Refusal::Stopping);
+        if attempt.is_power_of_two() && !expected {
             self.tell_aftercare(pair, Some(incident), Deed::Refused { command, refusal }, batch);
         }
     }
