@@ -115,9 +115,9 @@ impl Judge {
                 (Some(after), State::Down(_)) => self.rise(now, Some(Healed { run, command, after }), false),
                 (None, _) | (_, State::Fresh | State::Up { .. }) => Vec::new(),
             },
-            Seen::Asked { id, rung } => {
+            Seen::Asked { id, rung, command } => {
                 if let State::Down(outage) = &mut self.state {
-                    outage.ask(id, rung, now);
+                    outage.ask(id, rung, command, now);
                 }
                 Vec::new()
             }

@@ -81,9 +81,9 @@ pub struct Outage {
 
 impl Outage {
     /// Asks a person for a rung; one that is asked already keeps its beginning.
-    pub(super) fn ask(&mut self, id: String, rung: u32, now: Timestamp) {
+    pub(super) fn ask(&mut self, id: String, rung: u32, command: String, now: Timestamp) {
         let known = self.asked.take().filter(|asked| asked.id == id);
-        self.asked = known.or(Some(Asked { id, rung, since: now }));
+        self.asked = known.or(Some(Asked { id, rung, command, since: now }));
     }
 
     /// Takes a person's answer.
@@ -126,6 +126,9 @@ pub struct Asked {
     pub id: String,
     /// The rung.
     pub rung: u32,
+    /// The command's text: the answer is for this one and no other.
+    #[serde(default)]
+    pub command: String,
     /// When it was asked for first.
     pub since: Timestamp,
 }

@@ -50,6 +50,8 @@ pub enum Seen {
         id: String,
         /// The rung.
         rung: u32,
+        /// The command's text.
+        command: String,
     },
     /// A person answered.
     Answered {

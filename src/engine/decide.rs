@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::domain::ladder::{self, Choice};
 use crate::domain::name::PairName;
 use crate::domain::notice::{Deed, News};
-use crate::domain::outage::Ordered;
+use crate::domain::outage::{Asked, Ordered};
 use crate::domain::reading::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, RunId};
@@ -259,8 +259,12 @@ impl Engine {
                 (rung, Some(Refusal::TooEarly { until }))
             }
             Choice::Approve(rung) => {
-                let known = outage.asked.as_ref().filter(|asked| asked.rung == rung);
-                let id = known
+                let text = known.plan.rung(rung).map(|rung| &*rung.command);
+                let asked = |asked: &&Asked| asked.rung == rung && Some(asked.command.as_str()) == text;
+                let id = outage
+                    .asked
+                    .as_ref()
+                    .filter(asked)
                     .map_or_else(|| super::govern::approval_id(outage.incident, attempt), |asked| asked.id.clone());
                 (rung, Some(Refusal::AwaitingApproval { id }))
             }
@@ -284,7 +288,7 @@ impl Engine {
             }
             Err(refusal) => {
                 if let Refusal::AwaitingApproval { id } = &refusal {
-                    known.judge.step(now, Seen::Asked { id: id.clone(), rung });
+                    known.judge.step(now, Seen::Asked { id: id.clone(), rung, command: wanted.command.to_string() });
                 }
                 self.narrator.refused(pair, &refusal);
                 batch.refused(&call, &wanted, &refusal);

@@ -93,7 +93,9 @@ impl Engine {
         let known = self.pairs.get_mut(&pair).ok_or_else(no_such)?;
         let outage = known.judge.outage().ok_or_else(no_such)?;
         let (incident, attempt, rung) = (outage.incident, outage.failures, asked.rung);
-        let wanted = known.plan.rung(rung).cloned().ok_or_else(no_such)?;
+        // What was read and what is planned by now may differ: then it is asked for anew.
+        let wanted =
+            known.plan.rung(rung).filter(|rung| *rung.command == *asked.command).cloned().ok_or_else(no_such)?;
         if yes && let Err(refusal) = self.guard.by_hand() {
             return Err(Unmet::Refused(refusal.as_str()));
         }
