@@ -50,6 +50,7 @@ impl Engine {
             // The clock may have been set back while we were off; what lies ahead would count for too long.
             self.guard.started(pair, (*at).min(now));
         }
+        self.guard.calm(std::mem::take(&mut saved.memory.calmed));
         for (pair, at) in &saved.changes {
             self.guard.changed(pair, (*at).min(now));
         }
