@@ -198,6 +198,8 @@ impl Engine {
             }
         }
         self.weather();
+        // What was permitted by the old rules and could not be sent yet is not sent against the new ones.
+        self.reconsider();
         self.miss_witnesses();
         self.watched();
         reloaded

@@ -216,6 +216,31 @@ async fn a_host_that_may_be_at_work_after_two_kills_runs_nothing_for_another_pai
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_permitted_and_waits_for_its_place_is_not_sent_once_a_reload_forbids_it() {
+    let (api, one, two) = (BotApi::start().await, Target::start(false).await, Target::start(true).await);
+    let (busy, other) = (Host::start("sleep 4"), Host::start(""));
+    let mut agent = Agent::telling(&api);
+    agent.set(&borrowed(&busy.site("DC3")));
+    agent.set(&borrowed(&other.site("DC4")));
+    let (first, second) = (one.url(), two.url());
+    agent.set(&[("MAPPINGS", "DC3:SRV4,DC4:SRV5"), ("SRV4_URL", &first), ("SRV5_URL", &second)]);
+    agent.set(&[("REMEDIES_AT_ONCE", "1"), ("VERIFY_WINDOW", "0"), ("INTERVAL", "0.5"), ("SRV4_INTERVAL", "60")]);
+    agent.start();
+    called(&busy, "restart network-service", 1);
+    two.set(false);
+    let intended = || agent.beside(&["actions", "--json"]).1.contains("DC4-SRV5");
+    assert!(tokio::task::block_in_place(|| wait_until(LIMIT, intended)), "it is permitted and has no place yet");
+    agent.set(&[("DRY_RUN", "true")]);
+    agent.signal(rustix::process::Signal::HUP);
+    agent.says(&["The configuration was read again"]).await;
+    assert_eq!(agent.records(), Vec::<serde_json::Value>::new(), "the first one still runs");
+    let record = agent.record("DC4-SRV5", 1).await;
+    assert!(record["error"].as_str().unwrap().contains("dry_run"), "{record}");
+    agent.stop();
+    assert_eq!((busy.stamps().len(), other.stamps().len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_flaps_is_told_once_and_not_healed_and_a_kill_neither_forgets_nor_ends_it() {
     let (api, target) = (BotApi::start().await, Target::start(true).await);
     let host = Host::start("");
