@@ -26,6 +26,7 @@ pub(super) async fn read(
         states: states(&saved.states),
         runs: store.last_runs(None, before(rules.budget.window.max(rules.cooldown))).await?,
         unfinished: saved.unfinished.clone(),
+        interrupted: saved.interrupted.clone(),
         changes: store.last_changes(before(rules.flap.window)).await?,
         memory: memory(&saved.settings),
         rebooted: rebooted(&saved.settings),

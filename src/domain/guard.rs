@@ -53,6 +53,8 @@ pub struct Memory {
     pub stops: Stops,
     /// The storm that goes on.
     pub storm: Option<Raging>,
+    /// Whose changes were forgotten on a person's word.
+    pub calmed: flap::Calmed,
     /// Alarms whose end people have not heard of; the engine keeps them.
     pub alarms: Alarms,
 }
@@ -186,8 +188,8 @@ impl Guard {
 
     /// Lets healing go on, on a person's word: that ends what they stopped, and the hold on pairs that flap; for all pairs
     /// a storm too. Gives how many stops ended.
-    pub fn resume(&mut self, scope: &Scope) -> usize {
-        self.changes.forget(|pair| scope.covers(pair));
+    pub fn resume(&mut self, scope: &Scope, now: Timestamp) -> usize {
+        self.changes.forget(&self.rules.flap, scope, now);
         if *scope == Scope::All {
             self.weather.overrule();
         }
@@ -311,7 +313,13 @@ impl Guard {
     pub fn memory(&self, now: Timestamp) -> Memory {
         let mut stops = Stops::default();
         self.stops.in_force(now).cloned().for_each(|stop| stops.add(stop));
-        Memory { stops, storm: self.weather.raging(), alarms: Alarms::default() }
+        let calmed = self.changes.calmed().clone();
+        Memory { stops, storm: self.weather.raging(), calmed, alarms: Alarms::default() }
+    }
+
+    /// Takes up whose changes were forgotten, before those that are known are fed.
+    pub fn calm(&mut self, calmed: flap::Calmed) {
+        self.changes.calm(calmed);
     }
 
     /// Takes up what was saved, once every pair that is down was entered.

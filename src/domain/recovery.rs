@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::evidence::Quiet;
 use super::judge::Judge;
 use super::moment::{later, until};
-use super::notice::{Healer, News, Recovered};
+use super::notice::{Deed, Healer, News, Recovered};
 use super::outage::{Healed, Ordered, Outage, Owed, Rising, State};
 use super::remedy::{IncidentId, Verdict};
 use super::step::{Effect, Next};
@@ -167,12 +167,16 @@ impl Judge {
     /// once a check has seen the pair up.
     pub(super) fn recovery_interrupted(&mut self) -> Vec<Effect> {
         let again = self.rules.recovery == Aftercare::UntilDone;
-        let State::Up { owed, .. } = &mut self.state else { return Vec::new() };
-        let Some(ordered) = owed.as_mut().and_then(|owed| owed.ordered.take()) else { return Vec::new() };
+        let State::Up { owed: place, .. } = &mut self.state else { return Vec::new() };
+        let Some(owed) = place else { return Vec::new() };
+        let Some(Ordered { run, command, .. }) = owed.ordered.take() else { return Vec::new() };
+        let mut effects = vec![Effect::Judged { run, verdict: Verdict::Interrupted }, Effect::Save];
         if !again {
-            *owed = None;
+            let news = News::Aftercare { deed: Deed::Interrupted { command } };
+            effects.push(Effect::Tell { incident: owed.incident, news, held: false });
+            *place = None;
         }
-        vec![Effect::Judged { run: ordered.run, verdict: Verdict::Interrupted }, Effect::Save]
+        effects
     }
 }
 

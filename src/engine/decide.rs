@@ -12,7 +12,7 @@ use crate::domain::evidence::Quiet;
 use crate::domain::ladder::{self, Choice};
 use crate::domain::name::PairName;
 use crate::domain::notice::{Deed, News};
-use crate::domain::outage::Ordered;
+use crate::domain::outage::{Asked, Ordered};
 use crate::domain::reading::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, RunId};
@@ -272,8 +272,12 @@ impl Engine {
                 (rung, Some(Refusal::TooEarly { until }))
             }
             Choice::Approve(rung) => {
-                let known = outage.asked.as_ref().filter(|asked| asked.rung == rung);
-                let id = known
+                let text = known.plan.rung(rung).map(|rung| &*rung.command);
+                let asked = |asked: &&Asked| asked.rung == rung && Some(asked.command.as_str()) == text;
+                let id = outage
+                    .asked
+                    .as_ref()
+                    .filter(asked)
                     .map_or_else(|| super::govern::approval_id(outage.incident, attempt), |asked| asked.id.clone());
                 (rung, Some(Refusal::AwaitingApproval { id }))
             }

@@ -67,7 +67,7 @@ impl Engine {
     /// Lets healing go on for some or all.
     pub(super) fn resume_healing(&mut self, scope: &Scope, by: &str) -> Result<usize, Unmet> {
         self.is_known(scope)?;
-        let ended = self.guard.resume(scope);
+        let ended = self.guard.resume(scope, self.clock.now());
         self.narrator.info(&Line::HealingResumed { scope: &scope.to_string(), by });
         self.weather();
         Ok(ended)

@@ -29,6 +29,7 @@ impl Engine {
             self.timetable.leave(pair);
             // Its runs and changes still count, should it come back within their window.
             self.guard.rose(pair);
+            self.alarms.flapping.remove(pair);
             if let Some(mut left) = self.pairs.remove(pair) {
                 let mut batch = Batch::new(pair.clone(), self.clock.now());
                 if let Some((incident, command)) = left.judge.disown(None) {

@@ -31,6 +31,8 @@ pub struct Saved {
     pub runs: Vec<(PairName, Timestamp)>,
     /// Commands that were ordered and whose end nobody saw.
     pub unfinished: Vec<Order>,
+    /// The latest ones that were found unfinished at an earlier start; their hosts may still be at work.
+    pub interrupted: Vec<Order>,
     /// Changes of state that may still count as flapping, oldest first: the pair and the moment.
     pub changes: Vec<(PairName, Timestamp)>,
     /// What else the guard remembered.
@@ -49,6 +51,7 @@ impl Engine {
             // The clock may have been set back while we were off; what lies ahead would count for too long.
             self.guard.started(pair, (*at).min(now));
         }
+        self.guard.calm(std::mem::take(&mut saved.memory.calmed));
         for (pair, at) in &saved.changes {
             self.guard.changed(pair, (*at).min(now));
         }
@@ -65,6 +68,7 @@ impl Engine {
             self.count(pair);
         }
         self.alarms = saved.memory.alarms.clone();
+        self.alarms.flapping.retain(|pair, _| self.pairs.contains_key(pair));
         self.guard.resumed(saved.memory, now, of);
         self.weather_resumed();
         self.miss_witnesses();
@@ -92,7 +96,7 @@ impl Engine {
         for order in &saved.unfinished {
             self.interrupted(order);
         }
-        self.leave(&saved.unfinished);
+        self.leave(saved.unfinished.iter().chain(&saved.interrupted));
         self.watched();
     }
 
@@ -118,12 +122,13 @@ impl Engine {
     }
 
     /// Leaves hosts alone for as long as a command whose end nobody saw may take: a host never runs two at once.
-    fn leave(&mut self, orders: &[Order]) {
+    fn leave<'a>(&mut self, orders: impl Iterator<Item = &'a Order>) {
         let mut busy: HashMap<String, Duration> = HashMap::new();
         for order in orders {
-            let Some(rung) = self.pairs.get(&order.pair).and_then(|known| rung_of(&known.plan, order)) else {
-                continue;
-            };
+            let of_pair = self.pairs.get(&order.pair).and_then(|known| rung_of(&known.plan, order));
+            // Of a pair that was taken out, others of its site know the host.
+            let rungs = || self.pairs.values().flat_map(|known| known.plan.ladder.iter());
+            let Some(rung) = of_pair.or_else(|| rungs().find(|rung| rung.site == order.site)) else { continue };
             let passed = Duration::try_from(self.clock.now().duration_since(order.at)).unwrap_or_default();
             let left = (rung.limit + READY_WITHIN).saturating_sub(passed);
             let longest = busy.entry(rung.remedy.lane().to_owned()).or_default();
