@@ -130,6 +130,14 @@ pub fn read(global: &Scoped<'_>, keys: &Scoped<'_>, around: &Surroundings) -> Op
     let (local, cross_check) = (keys.get(&LOCAL), keys.get(&CROSS_CHECK));
     let (act, witnesses) = (remedies::read(keys, &ladder::SITE_COMMAND, local), witness::of_site(global, keys));
     let place = place(keys, local?, around);
+    if cross_check == Some(true) && place == Some(Place::Nowhere) {
+        let hint = format!(
+            "set {} and a login, or {}=true, or take it out",
+            keys.full(SSH_HOST.name),
+            keys.full(LOCAL.name)
+        );
+        keys.problem(&CROSS_CHECK, "is on, and this site has no host that could look", hint);
+    }
     Some(Site { place: place?, act: act?, cross_check: cross_check?, witnesses: witnesses? })
 }
 
