@@ -94,41 +94,45 @@ impl Line {
         if n > 0 {
             sleep_until(at).await;
         }
-        let mut ident = self.ident;
         let mut pause = Duration::ZERO;
         loop {
             let sent = Instant::now();
-            let mut pinger = self.client.pinger(self.ip, ident).await;
-            pinger.timeout(until.saturating_duration_since(sent));
-            let mut answer = pinger.ping(PingSequence(n), &PAYLOAD).await;
-            // Another probe of the same address drew the same id on the raw socket.
-            for _ in 1..DRAWS {
-                let Err(SurgeError::IdenticalRequests { .. }) = answer else { break };
-                ident = PingIdentifier(random());
-                pinger = self.client.pinger(self.ip, ident).await;
-                pinger.timeout(until.saturating_duration_since(sent));
-                answer = pinger.ping(PingSequence(n), &PAYLOAD).await;
-            }
-            return match answer {
-                Ok((packet, _)) => match told(self.ip, &packet) {
-                    // Our own clock: on a fast path the library's starts after the answer came.
-                    Some(told) => told.map(|()| Some(sent.elapsed())),
-                    None => {
-                        sleep_until(until.min(Instant::now() + pause)).await;
-                        pause = AGAIN.max(pause * 2);
-                        if Instant::now() < until {
-                            continue;
-                        }
-                        Ok(None)
+            match self.send(n, until).await {
+                Ok(packet) => {
+                    if let Some(told) = told(self.ip, &packet) {
+                        // Our own clock: on a fast path the library's starts after the answer came.
+                        return told.map(|()| Some(sent.elapsed()));
                     }
-                },
-                Err(SurgeError::Timeout { .. }) => Ok(None),
-                Err(SurgeError::IOError(error)) => Err(failure::unsent(self.ip, &error)),
-                Err(error) => {
-                    Err(Fault::new(Cause::Exhausted, format!("this machine could not ask {}: {error}", self.ip)))
                 }
-            };
+                Err(SurgeError::Timeout { .. }) => return Ok(None),
+                Err(SurgeError::IOError(error)) => return Err(failure::unsent(self.ip, &error)),
+                Err(error) => {
+                    let what = format!("this machine could not ask {}: {error}", self.ip);
+                    return Err(Fault::new(Cause::Exhausted, what));
+                }
+            }
+            sleep_until(until.min(Instant::now() + pause)).await;
+            if Instant::now() >= until {
+                return Ok(None);
+            }
+            pause = AGAIN.max(pause * 2);
         }
+    }
+
+    /// Sends one request and gives the packet that takes the place of its answer.
+    async fn send(&self, n: u16, until: Instant) -> Result<IcmpPacket, SurgeError> {
+        let ask = async |ident| {
+            let mut pinger = self.client.pinger(self.ip, ident).await;
+            pinger.timeout(until.saturating_duration_since(Instant::now()));
+            pinger.ping(PingSequence(n), &PAYLOAD).await
+        };
+        let mut answer = ask(self.ident).await;
+        // Another probe of the same address drew the same id on the raw socket.
+        for _ in 1..DRAWS {
+            let Err(SurgeError::IdenticalRequests { .. }) = answer else { break };
+            answer = ask(PingIdentifier(random())).await;
+        }
+        answer.map(|(packet, _)| packet)
     }
 }
 
