@@ -33,7 +33,7 @@ pub struct Hosts {
     sites: BTreeMap<SiteName, Built>,
     host_keys: HostKeyPolicy,
     /// Keys of hosts that are trusted: the file of the start, because `STATE_DIR` is read there only.
-    known_hosts: PathBuf,
+    trusted: PathBuf,
 }
 
 /// A host and what it was built from.
@@ -54,7 +54,7 @@ impl Hosts {
     /// `environment` is what local commands start with.
     pub fn new(config: &Config, environment: &[(String, String)], before: Option<&Self>) -> Self {
         let fresh = || config.general.state_dir.join("known_hosts");
-        let known_hosts = before.map_or_else(fresh, |before| before.known_hosts.clone());
+        let known_hosts = before.map_or_else(fresh, |before| before.trusted.clone());
         let before = before.filter(|before| before.host_keys == config.host_keys);
         let kept = |name, site: &Site, key_file: Option<FileMark>| {
             // A key file that is gone for now replaces no key: what is in memory still opens the host.
@@ -78,7 +78,7 @@ impl Hosts {
                 Some((name.clone(), Built { place: site.place.clone(), key_file, host }))
             })
             .collect();
-        Self { sites, host_keys: config.host_keys, known_hosts }
+        Self { sites, host_keys: config.host_keys, trusted: known_hosts }
     }
 
     /// The host of one site, if it has one.
@@ -122,12 +122,16 @@ fn ssh_site(name: &SiteName, ssh: &Ssh, config: &Config, known_hosts: &Path) -> 
     }
 }
 
+/// What pairs that share one ladder have in common: their site, the rungs, and whether the first is what the site does. A
+/// signal has one pair only.
+type Likeness = (SiteName, Option<PairName>, Vec<ladder::Rung>, bool);
+
 /// Builds what the engine is given.
 pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Client) -> Plans {
     let logins = logins(config);
     let dependents = dependents(config);
     let witnesses = Asked::new(config, kit);
-    let mut ladders: HashMap<(SiteName, Option<PairName>, Vec<ladder::Rung>, bool), Arc<[Rung]>> = HashMap::new();
+    let mut ladders: HashMap<Likeness, Arc<[Rung]>> = HashMap::new();
     let pairs = config
         .pairs
         .iter()
@@ -181,10 +185,8 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Cl
             };
             // Who only wants to see what would run wants no recovery that runs either.
             let dry = pair.rungs.iter().all(|rung| rung.terms.mode == Mode::Dry);
-            let recovery = recovery.map(|recovery| match dry {
-                true => Rung { terms: Terms { mode: Mode::Dry, ..Terms::default() }, ..recovery },
-                false => recovery,
-            });
+            let terms = Terms { mode: if dry { Mode::Dry } else { Mode::Auto }, ..Terms::default() };
+            let recovery = recovery.map(|recovery| Rung { terms, ..recovery });
             let pace = config.pace;
             let timeout = |server: &Server| server.timeout.unwrap_or(pace.timeout);
             let witnesses = witnesses.of(&name.site);

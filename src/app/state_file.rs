@@ -166,7 +166,9 @@ struct Followed {
 impl Followed {
     fn show(&self, writes: &[Write]) {
         let last = writes.iter().rev().find_map(|write| match write {
-            Write::PairState { pair, state_json, .. } if *pair == self.pair => Word::of(&serde_json::from_str(state_json).ok()?),
+            Write::PairState { pair, state_json, .. } if *pair == self.pair => {
+                Word::of(&serde_json::from_str(state_json).ok()?)
+            }
             Write::PairForgotten { pair } if *pair == self.pair => Some(Word::Unknown),
             _ => None,
         });
@@ -369,7 +371,9 @@ mod tests {
             let (_, file) = follow(&config, Arc::new(Nowhere), &mut states, Timestamp::UNIX_EPOCH);
             assert_eq!(*file.unwrap().word.borrow(), word, "{mode}");
             match states.get(&pair()) {
-                Some(State::Down(outage)) => assert_eq!((mode, outage.begun, outage.standing), ("start-stop", true, false)),
+                Some(State::Down(outage)) => {
+                    assert_eq!((mode, outage.begun, outage.standing), ("start-stop", true, false));
+                }
                 other => assert!(mode == "restart" && other.is_none(), "{mode}: {other:?}"),
             }
         }

@@ -121,6 +121,10 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -
             {
                 site::missing_host(&reader.scoped(name.site.as_str()));
             }
+            let queried = servers.get(&name.server).and_then(Option::as_ref).is_some_and(Server::has_query);
+            if queried && site.is_some_and(|site| site.cross_check) {
+                site::lesser_look(&reader.scoped(name.site.as_str()), &name.server);
+            }
             let (window, timeout) = (window?, default?);
             let rungs = ladder.rungs(reader, name, (timeout, window), &mut told);
             let timeout = ladder.timeout(0).unwrap_or(timeout);

@@ -222,7 +222,9 @@ pub fn read(keys: &Scoped<'_>, command: &Key<String>, local: Option<bool>) -> Op
         if !keys.set_by_user(&SERVICES_MODE) {
             let full = keys.full(SERVICES_MODE.name);
             let what = format!("names units that are stopped on recovery, because {full} is start-stop by default");
-            let hint = format!("set {full}=restart if they are the watched service, or {full}=start-stop if they stand in for it");
+            let hint = format!(
+                "set {full}=restart if they are the watched service, or {full}=start-stop if they stand in for it"
+            );
             keys.warn(&SERVICES, what, hint);
         }
         return Some(Some(Act::Units { units, mode: mode? }));

@@ -144,7 +144,10 @@ fn what_is_started_for_an_incident_has_one_ending_and_mostly_one_rung() {
     let units = format!("{}DC3_LOCAL=true\nDC3_SERVICES=a.service\n", bare());
     for key in ["DC3_RECOVERY_COMMAND", "DC3_SRV4_RECOVERY_COMMAND"] {
         let told = errors(&format!("{units}{key}=x\n"));
-        assert!(told.len() == 1 && told[0].contains(&format!("{key}: is set, but the units of DC3_SERVICES")), "{told:?}");
+        assert!(
+            told.len() == 1 && told[0].contains(&format!("{key}: is set, but the units of DC3_SERVICES")),
+            "{told:?}"
+        );
         assert!(errors(&format!("{units}DC3_SERVICES_MODE=restart\n{key}=x\n")).is_empty());
         // Where the pair has its own command nothing is started.
         assert!(errors(&format!("{units}DC3_SRV4_COMMAND=own\n{key}=x\n")).is_empty());
@@ -153,7 +156,10 @@ fn what_is_started_for_an_incident_has_one_ending_and_mostly_one_rung() {
     let said = |keys: &str| warnings(&format!("{units}{keys}"));
     assert!(said("DC3_SERVICES_MODE=start-stop\n").is_empty());
     let told = said("");
-    assert!(told.len() == 1 && told[0].contains("set DC3_SERVICES_MODE=restart if they are the watched service"), "{told:?}");
+    assert!(
+        told.len() == 1 && told[0].contains("set DC3_SERVICES_MODE=restart if they are the watched service"),
+        "{told:?}"
+    );
     for key in ["COMMAND_2", "DC3_COMMAND_2", "DC3_SRV4_COMMAND_2"] {
         let told = said(&format!("DC3_SERVICES_MODE=start-stop\n{key}=x\n"));
         assert!(told.len() == 1 && told[0].contains(&format!("{key}: does not run for DC3")), "{told:?}");
@@ -170,6 +176,20 @@ fn a_second_look_needs_a_host_to_look_from() {
 }
 
 #[test]
+fn a_look_from_the_site_that_leaves_out_a_query_is_told() {
+    let said = |url: &str| {
+        warnings(&format!(
+            "{}DC3_CROSS_CHECK=true\nSRV4_URL={url}\n",
+            LEAST.replace("SRV4_URL=http://srv4.example.com/\n", "")
+        ))
+    };
+    let told = said("https://h.test/x?token=s3cret99");
+    assert!(told.len() == 1 && told[0].contains("DC3_CROSS_CHECK: leaves out what stands after the `?` of SRV4_URL"));
+    assert!(!told[0].contains("s3cret99"), "{told:?}");
+    assert!(said("https://h.test/x").is_empty() && said("icmp://h.test?count=3").is_empty());
+}
+
+#[test]
 fn a_gate_of_no_rung_and_a_gate_that_a_narrower_key_opens_are_told() {
     let said = |keys: &str| warnings(&format!("{LEAST}{keys}"));
     for key in [
@@ -180,7 +200,10 @@ fn a_gate_of_no_rung_and_a_gate_that_a_narrower_key_opens_are_told() {
     ] {
         let name = key.split_once('=').unwrap().0;
         let told = said(&format!("COMMAND_2=two\n{key}\n"));
-        assert!(told.len() == 1 && told[0].contains(&format!("{name}: is set, and no ladder has this rung")), "{told:?}");
+        assert!(
+            told.len() == 1 && told[0].contains(&format!("{name}: is set, and no ladder has this rung")),
+            "{told:?}"
+        );
         assert!(said(&format!("COMMAND_2=two\nDC3_COMMAND_3=three\n{key}\n")).is_empty());
     }
     for gate in ["approve", "dry"] {

@@ -16,8 +16,8 @@ use super::{Site, remedies};
 mod keys;
 mod odd;
 
-pub use odd::Odd;
 pub use keys::{COMMAND, COMMAND_TIMEOUT, GROUP, SITE_COMMAND, VERIFY_INTERVAL, VERIFY_WINDOW};
+pub use odd::Odd;
 
 use keys::{Every, GLOBAL, Keys, PAIR, SITE};
 

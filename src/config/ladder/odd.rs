@@ -88,7 +88,9 @@ impl<'r> Odd<'r> {
             let (scoped, keys) = at(self.reader, pair, narrow.scope);
             for rung in ladder.rungs.keys().filter(|rung| mode(narrow.terms.get(rung)).is_none()) {
                 let narrower = ladder.levels.iter().take(place);
-                if narrower.flat_map(|level| [level.terms.get(rung), level.terms.get(&0)]).any(|terms| mode(terms).is_some())
+                if narrower
+                    .flat_map(|level| [level.terms.get(rung), level.terms.get(&0)])
+                    .any(|terms| mode(terms).is_some())
                 {
                     continue;
                 }
@@ -106,7 +108,8 @@ impl<'r> Odd<'r> {
                         Mode::Dry => "dry",
                         Mode::Auto => "auto",
                     };
-                    let what = format!("lets rung {rung} run by itself, although {gate} is {wanted}: the narrower key wins");
+                    let what =
+                        format!("lets rung {rung} run by itself, although {gate} is {wanted}: the narrower key wins");
                     scoped.warn(&keys.every.mode, what, format!("set {own} too, to say which is meant"));
                 }
             }
@@ -120,14 +123,17 @@ impl<'r> Odd<'r> {
         for level in ladder.levels.iter().filter(|level| level.recovery && level.scope != Scope::Global) {
             let (scoped, keys) = at(self.reader, pair, level.scope);
             if self.told.insert(scoped.full(keys.recovery.name)) {
-                let what = format!("is set, but the units of {units} are stopped on recovery, and only one of them can be done");
+                let what = format!(
+                    "is set, but the units of {units} are stopped on recovery, and only one of them can be done"
+                );
                 scoped.problem(&keys.recovery, what, format!("remove it, or set {mode}=restart"));
             }
         }
         for (rung, text) in ladder.rungs.range(2..) {
             let (scoped, keys) = at(self.reader, pair, text.scope);
             if self.told.insert(format!("{} at {}", command(&scoped, *rung), pair.site)) {
-                let what = format!("does not run for {} where the start of {units} succeeded: that is done once", pair.site);
+                let what =
+                    format!("does not run for {} where the start of {units} succeeded: that is done once", pair.site);
                 let hint = format!("remove it, or set {mode}=restart if it is to be tried harder");
                 scoped.numbered_warning(&keys.commands, *rung, what, hint);
             }

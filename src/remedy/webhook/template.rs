@@ -128,7 +128,9 @@ fn samples() -> impl Iterator<Item = Call> {
 /// Says what is wrong, and quotes nothing: a template may hold a password.
 fn in_words(error: &minijinja::Error, source: &str) -> String {
     let place = error.line().filter(|line| *line > 1).map(|line| format!(" in its line {line}")).unwrap_or_default();
-    let quotes = |detail: &&str| detail.split(|c: char| !c.is_alphanumeric()).any(|word| word.len() > 3 && source.contains(word));
+    let quotes = |detail: &&str| {
+        detail.split(|c: char| !c.is_alphanumeric()).any(|word| word.len() > 3 && source.contains(word))
+    };
     let detail = error.detail().filter(|detail| !quotes(detail)).map(|detail| format!(": {}", shown(detail)));
     let detail = detail.unwrap_or_default();
     match error.kind() {
