@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::config::{Act, Config};
-use crate::domain::ladder::Answers;
 use crate::domain::name::PairName;
 use crate::domain::outage::{Outage, State};
 use crate::domain::reading::{Cause, Fault, Phases};
@@ -142,14 +141,16 @@ fn taken_over(now: Timestamp) -> Outage {
         last: None,
         told: true,
         held: false,
+        climbed: 0,
         runs: 0,
         gave_up: false,
         begun: true,
+        ends: String::new(),
         spent: false,
         standing: false,
         rising: None,
         asked: None,
-        answers: Answers::default(),
+        answers: Vec::new(),
     }
 }
 
@@ -373,6 +374,7 @@ mod tests {
             match states.get(&pair()) {
                 Some(State::Down(outage)) => {
                     assert_eq!((mode, outage.begun, outage.standing), ("start-stop", true, false));
+                    assert_eq!(outage.climbed, 0, "the start is the next rung");
                 }
                 other => assert!(mode == "restart" && other.is_none(), "{mode}: {other:?}"),
             }

@@ -6,18 +6,18 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use super::alarm::Alarms;
 use super::evidence::{Afar, Evidence, Quiet};
 use super::flap::{self, Changes, Flapping};
 use super::maintenance::Calendar;
+use super::memory::Memory;
 use super::moment::{later, until};
 use super::name::{PairName, ServerName};
 use super::reading::Cause;
 use super::refusal::Refusal;
 use super::stop::{Scope, Stop, Stops};
-use super::storm::{self, Raging, Sample, Weather};
+use super::storm::{self, Sample, Weather};
 
 /// `REMEDY_BUDGET`: so many runs per pair inside a sliding window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,18 +43,6 @@ pub struct Rules {
     pub maintenance: Calendar,
     /// `DRY_RUN`.
     pub dry_run: bool,
-}
-
-/// What of the guard cannot be read back from recorded runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Memory {
-    /// Stops in force.
-    pub stops: Stops,
-    /// The storm that goes on.
-    pub storm: Option<Raging>,
-    /// Alarms whose end people have not heard of; the engine keeps them.
-    pub alarms: Alarms,
 }
 
 /// Proof that the guard said yes; nothing runs without one.
@@ -186,8 +174,8 @@ impl Guard {
 
     /// Lets healing go on, on a person's word: that ends what they stopped, and the hold on pairs that flap; for all pairs
     /// a storm too. Gives how many stops ended.
-    pub fn resume(&mut self, scope: &Scope) -> usize {
-        self.changes.forget(|pair| scope.covers(pair));
+    pub fn resume(&mut self, scope: &Scope, now: Timestamp) -> usize {
+        self.changes.forget(&self.rules.flap, scope, now);
         if *scope == Scope::All {
             self.weather.overrule();
         }
@@ -242,10 +230,13 @@ impl Guard {
         if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(Permit(())) }
     }
 
-    /// Decides whether what is run on the recovery of `pair` may run now.
-    pub fn decide_recovery(&mut self, pair: &PairName, now: Timestamp) -> Result<Permit, Refusal> {
+    /// Decides whether what is run on the recovery of `pair` may run now. What is repeated until it is done ends what was
+    /// begun, and has no budget: two machines would serve.
+    pub fn decide_recovery(&mut self, pair: &PairName, now: Timestamp, repeated: bool) -> Result<Permit, Refusal> {
         self.stopped(pair, now)?;
-        self.affordable(pair, now)?;
+        if !repeated {
+            self.in_budget(pair, now)?;
+        }
         if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(Permit(())) }
     }
 
@@ -284,6 +275,15 @@ impl Guard {
 
     /// Refuses what the pair's own runs forbid.
     fn affordable(&mut self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
+        self.in_budget(pair, now)?;
+        let last = self.runs.get(pair).and_then(VecDeque::back);
+        match last.filter(|at| until(**at, now) < self.rules.cooldown).map(|last| later(*last, self.rules.cooldown)) {
+            Some(until) => Err(Refusal::Cooldown { until }),
+            None => Ok(()),
+        }
+    }
+
+    fn in_budget(&mut self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
         let Budget { runs, window } = self.rules.budget;
         let spent = self.spent(pair, now);
         let known = self.runs.get(pair);
@@ -292,18 +292,20 @@ impl Guard {
             let until = counted.map_or(now, |oldest| later(*oldest, window));
             return Err(Refusal::BudgetSpent { until, runs, window_s: window.as_secs() });
         }
-        let last = known.and_then(VecDeque::back).filter(|at| until(**at, now) < self.rules.cooldown);
-        match last.map(|last| later(*last, self.rules.cooldown)) {
-            Some(until) => Err(Refusal::Cooldown { until }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// What is to be saved.
     pub fn memory(&self, now: Timestamp) -> Memory {
         let mut stops = Stops::default();
         self.stops.in_force(now).cloned().for_each(|stop| stops.add(stop));
-        Memory { stops, storm: self.weather.raging(), alarms: Alarms::default() }
+        let calmed = self.changes.calmed().clone();
+        Memory { stops, storm: self.weather.raging(), calmed, alarms: Alarms::default() }
+    }
+
+    /// Takes up whose changes were forgotten, before those that are known are fed.
+    pub fn calm(&mut self, calmed: flap::Calmed) {
+        self.changes.calm(calmed);
     }
 
     /// Takes up what was saved, once every pair that is down was entered.

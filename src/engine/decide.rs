@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::domain::ladder::{self, Choice};
 use crate::domain::name::PairName;
 use crate::domain::notice::{Deed, News};
-use crate::domain::outage::Ordered;
+use crate::domain::outage::{Asked, Ordered};
 use crate::domain::reading::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, RunId};
@@ -118,13 +118,15 @@ impl Engine {
         let opens = known.judge.outage().is_none();
         match seen {
             Seen::Down { .. } => {
-                if opens {
-                    self.guard.changed(pair, now);
-                }
                 self.count(pair);
                 self.hush(pair);
+                if opens && self.is_its_own(pair) {
+                    self.guard.changed(pair, now);
+                    self.hush(pair);
+                }
             }
-            Seen::Up if opens => self.guard.rose(pair),
+            // Up again, if not yet for long enough: nobody has to wait for it any more.
+            Seen::Up => self.guard.rose(pair),
             _ => {}
         }
         let mut batch = Batch::new(pair.clone(), now);
@@ -132,28 +134,6 @@ impl Engine {
         let permitted = self.follow(pair, seen, &mut batch);
         self.flaps(pair, &mut batch);
         self.write(batch, permitted);
-    }
-
-    /// Counts a failing pair towards a storm, unless its failure is explained: by what it depends on, or by maintenance.
-    pub(super) fn count(&mut self, pair: &PairName) {
-        let now = self.clock.now();
-        let Some(known) = self.pairs.get(pair) else { return };
-        let parent_is_down = known.plan.parents.iter().any(|parent| self.guard.is_down(&parent.server));
-        if parent_is_down || known.evidence.parent.is_some() || self.guard.maintenance(pair, now).is_some() {
-            self.guard.rose(pair);
-        } else {
-            self.guard.fell(pair, now);
-        }
-    }
-
-    /// Finds out whether failures of a pair are told now.
-    pub(super) fn hush(&mut self, pair: &PairName) {
-        let (now, watched) = (self.clock.now(), self.pairs.len());
-        let Some(known) = self.pairs.get_mut(pair) else { return };
-        if let Some(parent) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
-            known.evidence.parent.get_or_insert_with(|| parent.server.clone());
-        }
-        known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
     }
 
     /// Tells the judge what was seen, carries out what follows, and writes it down.
@@ -181,7 +161,9 @@ impl Engine {
                 }
                 Effect::Closed { incident, healed_by } => {
                     self.guard.rose(pair);
-                    self.guard.changed(pair, now);
+                    if self.is_its_own(pair) {
+                        self.guard.changed(pair, now);
+                    }
                     self.weather();
                     batch.closed(incident, healed_by);
                 }
@@ -248,7 +230,9 @@ impl Engine {
         let Some(outage) = known.judge.outage() else { return Err(stopping()) };
         let lasted = Duration::try_from(now.duration_since(outage.since)).unwrap_or_default();
         let terms = known.plan.ladder.iter().map(|rung| rung.terms);
-        let choice = ladder::choose(terms, attempt, lasted, &outage.answers).ok_or_else(stopping)?;
+        let command = |rung: u32| known.plan.exact(rung).map(|rung| &*rung.command);
+        let answers = outage.answers(command);
+        let choice = ladder::choose(terms, outage.climbed.saturating_add(1), lasted, &answers).ok_or_else(stopping)?;
         let (rung, hindrance) = match choice {
             Choice::Run(rung) => (rung, None),
             Choice::Dry(rung) => (rung, Some(Refusal::DryRung)),
@@ -259,8 +243,12 @@ impl Engine {
                 (rung, Some(Refusal::TooEarly { until }))
             }
             Choice::Approve(rung) => {
-                let known = outage.asked.as_ref().filter(|asked| asked.rung == rung);
-                let id = known
+                let text = known.plan.rung(rung).map(|rung| &*rung.command);
+                let asked = |asked: &&Asked| asked.rung == rung && Some(asked.command.as_str()) == text;
+                let id = outage
+                    .asked
+                    .as_ref()
+                    .filter(asked)
                     .map_or_else(|| super::govern::approval_id(outage.incident, attempt), |asked| asked.id.clone());
                 (rung, Some(Refusal::AwaitingApproval { id }))
             }
@@ -284,7 +272,8 @@ impl Engine {
             }
             Err(refusal) => {
                 if let Refusal::AwaitingApproval { id } = &refusal {
-                    known.judge.step(now, Seen::Asked { id: id.clone(), rung });
+                    let command = wanted.command.to_string();
+                    known.judge.step(now, Seen::Asked { id: id.clone(), rung, command });
                 }
                 self.narrator.refused(pair, &refusal);
                 batch.refused(&call, &wanted, &refusal);
@@ -311,5 +300,6 @@ pub(super) fn ordered(call: &Call, rung: &Rung) -> Ordered {
         command: rung.command.to_string(),
         ends_within: rung.limit + READY_WITHIN,
         once: rung.once,
+        ends: rung.ends.to_string(),
     }
 }

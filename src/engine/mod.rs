@@ -45,6 +45,7 @@ pub mod narrate;
 mod orders;
 pub mod plan;
 mod rehearsal;
+mod reload;
 mod resume;
 mod round;
 mod runs;
@@ -294,6 +295,9 @@ impl Engine {
             self.guard.set_back(gap.unsigned_abs());
         }
         for pair in self.pairs.values_mut() {
+            if gap.is_negative() {
+                pair.judge.set_back(gap.abs());
+            }
             pair.judge.look_again();
             pair.stale = pair.doing == Doing::Checking;
         }

@@ -12,9 +12,10 @@ use jiff::tz::TimeZone;
 use monitor::domain::backoff::Backoff;
 use monitor::domain::evidence::Afar;
 use monitor::domain::flap;
-use monitor::domain::guard::{self, Budget, Memory};
+use monitor::domain::guard::{self, Budget};
 use monitor::domain::ladder::Terms;
 use monitor::domain::maintenance::Calendar;
+use monitor::domain::memory::Memory;
 use monitor::domain::name::PairName;
 use monitor::domain::notice::{Deed, News, Notice};
 use monitor::domain::outage::State;
@@ -182,7 +183,9 @@ impl World {
         let who = pair.server.to_string();
         let probe = Scripted { world: self.clone(), who, script: Mutex::new((0, Box::new(script))) };
         let verify = VerifyRules { window: secs(spec.window), interval: secs(5.0) };
+        let ending = spec.recovery.as_ref().map_or("", |cure| cure.command);
         let rung = |cure: Cure| Rung {
+            ends: if cure.once { ending.into() } else { "".into() },
             command: cure.command.into(),
             site: pair.site.clone(),
             login: pair.site.clone(),

@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use monitor::domain::guard;
 use monitor::domain::ladder::{Mode, Terms};
-use monitor::domain::remedy::{RunId, Verdict};
+use monitor::domain::remedy::Verdict;
 use monitor::domain::storm;
 use monitor::engine::Saved;
 use monitor::engine::clock::Clock;
 use monitor::engine::plan::Plan;
 use monitor::engine::witness::Witnesses;
-use monitor::store::Write;
+use monitor::store::{Order, Write};
 
 use super::engine::*;
 
@@ -81,17 +81,22 @@ pub fn runs(world: &World) -> usize {
 
 /// Everything that a store would give back after a kill.
 pub fn saved(world: &World) -> Saved {
-    let (mut runs, mut over, mut changes, mut whose) = (Vec::new(), HashSet::new(), Vec::new(), HashMap::new());
-    let mut skipped = HashSet::new();
-    let mut seen: HashSet<RunId> = HashSet::new();
+    let (mut runs, mut over, mut changes, mut whose) =
+        (Vec::<Order>::new(), HashSet::new(), Vec::new(), HashMap::new());
+    let (mut skipped, mut interrupted) = (HashSet::new(), HashSet::new());
     for write in world.writes() {
         match write {
-            Write::RunIntended(order) if seen.insert(order.run) => runs.push(order),
+            Write::RunIntended(order) => {
+                runs.retain(|run| run.run != order.run);
+                runs.push(order);
+            }
             Write::RunEnded(ended) => drop(over.insert(ended.run)),
             Write::RunJudged { run, verdict, .. } => {
                 over.insert(run);
-                if matches!(verdict, Verdict::Skipped(_)) {
-                    skipped.insert(run);
+                match verdict {
+                    Verdict::Skipped(_) => drop(skipped.insert(run)),
+                    Verdict::Interrupted => drop(interrupted.insert(run)),
+                    _ => {}
                 }
             }
             Write::IncidentOpened { id, pair, at, .. } => {
@@ -105,6 +110,7 @@ pub fn saved(world: &World) -> Saved {
     Saved {
         states: world.states(),
         runs: runs.iter().filter(|run| !skipped.contains(&run.run)).map(|run| (run.pair.clone(), run.at)).collect(),
+        interrupted: runs.iter().filter(|run| interrupted.contains(&run.run)).cloned().collect(),
         unfinished: runs.into_iter().filter(|run| !over.contains(&run.run)).collect(),
         changes,
         memory: world.memory(),
