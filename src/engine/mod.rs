@@ -5,13 +5,13 @@
 //! `round` holds what is done between two decisions, `decide` and `runs` the decisions, `ledger` what is written of them.
 //! Between probe and judge `weigh` finds out what speaks for or against a failure.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +51,7 @@ mod runs;
 mod timetable;
 mod turn;
 mod weigh;
+mod window;
 pub mod witness;
 
 use clock::{Clock, JumpDetector};
@@ -121,6 +122,8 @@ struct Pair {
     stale: bool,
     /// The run it waits for, is healed by or is verified after.
     run: Option<RunId>,
+    /// Runs beside it, or of another target.
+    aside: window::Aside,
     last: Option<Last>,
     /// What was found out about its last failure.
     evidence: Evidence,
@@ -135,6 +138,7 @@ impl Pair {
             check: 0,
             stale: false,
             run: None,
+            aside: window::Aside::default(),
             last: None,
             evidence: Evidence::default(),
         }
@@ -153,7 +157,8 @@ struct Last {
 enum Report {
     Checked { pair: PairName, serial: u64, check: Option<round::Check> },
     Weighed { pair: PairName, serial: u64, check: round::Check, weighed: Option<weigh::Weighed> },
-    Looked { host: String, up: HashSet<RunId> },
+    Placed { host: String, place: Option<OwnedSemaphorePermit> },
+    Looked { host: String, leaves: round::Leaves, place: OwnedSemaphorePermit },
     Ran { host: String, done: Result<Box<Done>, Refusal>, ended: Instant },
     Verified { call: Call, rung: Rung, up_after: Option<Duration>, by_hand: Option<ByHand> },
     Drilled(drill::Progress),
@@ -271,7 +276,8 @@ impl Engine {
         match report {
             Report::Checked { pair, serial, check } => self.checked(&pair, serial, check),
             Report::Weighed { pair, serial, check, weighed } => self.weighed(&pair, serial, check, weighed),
-            Report::Looked { host, up } => self.looked(&host, &up),
+            Report::Placed { host, place } => self.placed(&host, place),
+            Report::Looked { host, leaves, place } => self.looked(&host, leaves, place),
             Report::Ran { host, done, ended } => self.ran(&host, done.map(|done| *done), ended),
             Report::Verified { call, rung, up_after, by_hand } => self.verified(&call, &rung, up_after, by_hand),
             Report::Drilled(progress) => self.drilled(progress),

@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use monitor::domain::guard;
 use monitor::domain::ladder::{Mode, Terms};
-use monitor::domain::remedy::{RunId, Verdict};
+use monitor::domain::remedy::Verdict;
 use monitor::domain::storm;
 use monitor::engine::Saved;
 use monitor::engine::clock::Clock;
 use monitor::engine::plan::Plan;
 use monitor::engine::witness::Witnesses;
-use monitor::store::Write;
+use monitor::store::{Order, Write};
 
 use super::engine::*;
 
@@ -81,12 +81,16 @@ pub fn runs(world: &World) -> usize {
 
 /// Everything that a store would give back after a kill.
 pub fn saved(world: &World) -> Saved {
-    let (mut runs, mut over, mut changes, mut whose) = (Vec::new(), HashSet::new(), Vec::new(), HashMap::new());
+    let (mut runs, mut over, mut changes, mut whose) =
+        (Vec::<Order>::new(), HashSet::new(), Vec::new(), HashMap::new());
     let mut skipped = HashSet::new();
-    let mut seen: HashSet<RunId> = HashSet::new();
     for write in world.writes() {
         match write {
-            Write::RunIntended(order) if seen.insert(order.run) => runs.push(order),
+            Write::RunIntended(order) => match runs.iter_mut().find(|known: &&mut Order| known.run == order.run) {
+                // Ordered again when it was sent: that moment counts.
+                Some(known) => *known = order,
+                None => runs.push(order),
+            },
             Write::RunEnded(ended) => drop(over.insert(ended.run)),
             Write::RunJudged { run, verdict, .. } => {
                 over.insert(run);
