@@ -84,6 +84,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         }
     });
     let journal: Arc<dyn Journal> = Arc::new(RecorderJournal(recorder.clone()));
+    journal.record(recall::this_boot());
     let Audit { sink, work, log: audit_log } = audit::open(&config.general.state_dir, &journal, &saved.settings)?;
     // Its head goes to the recorder, so it ends first.
     let mut audited = JoinSet::new();

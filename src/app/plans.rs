@@ -142,6 +142,7 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Cl
                 verify: VerifyRules { window, interval: pair.verify_interval },
                 terms: Terms::default(),
                 once: false,
+                ends: "".into(),
             };
             let command = |spot: Spot, text: &str| -> Option<Arc<dyn Remedy>> {
                 Some(Arc::new(Command::new(spot.host?, spot.name, spot.lane, text.to_owned())))
@@ -149,12 +150,15 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Cl
             let rung = |(place, rung): (usize, &ladder::Rung)| {
                 let spot = spot(config, hosts, &name.site);
                 let act = act.filter(|_| place == 0);
+                let ends = act.and_then(|act| acts::ending(act, spot.clone())).map(|(text, _)| text);
                 let remedy = match act {
                     Some(act) => acts::build(act, spot, hooks)?,
                     None => command(spot, &rung.command)?,
                 };
                 let once = act.is_some_and(Act::is_once);
-                Some(Rung { terms: rung.terms, once, ..bare(remedy, &rung.command, rung.timeout, rung.verify_window) })
+                let ends = config.redactor.mask(&ends.unwrap_or_default()).as_ref().into();
+                let bare = bare(remedy, &rung.command, rung.timeout, rung.verify_window);
+                Some(Rung { terms: rung.terms, once, ends, ..bare })
             };
             let build = || pair.rungs.iter().enumerate().map(rung).collect::<Option<Arc<[Rung]>>>();
             // Pairs of one site mostly share one ladder; ten thousand copies of it would be megabytes.

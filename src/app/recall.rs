@@ -11,7 +11,7 @@ use crate::domain::outage::State;
 use crate::domain::record::Records;
 use crate::engine;
 use crate::engine::ledger::MEMORY;
-use crate::store::{KEPT_DAYS, Saved, Store, StoreError};
+use crate::store::{KEPT_DAYS, Saved, Store, StoreError, Write};
 
 /// Reads it all.
 pub(super) async fn read(
@@ -26,8 +26,10 @@ pub(super) async fn read(
         states: states(&saved.states),
         runs: store.last_runs(None, before(rules.budget.window.max(rules.cooldown))).await?,
         unfinished: saved.unfinished.clone(),
+        interrupted: saved.interrupted.clone(),
         changes: store.last_changes(before(rules.flap.window)).await?,
         memory: memory(&saved.settings),
+        rebooted: rebooted(&saved.settings),
         // Nobody waits for what is only quoted.
         records: store.records(now - kept).await.unwrap_or_else(|error| {
             tracing::warn!("what commands achieved before cannot be read, alerts do not quote it: {error}");
@@ -45,6 +47,24 @@ fn states(saved: &[(PairName, String)]) -> HashMap<PairName, State> {
         }
     };
     saved.iter().filter_map(read).collect()
+}
+
+/// The setting that holds which start of this machine the last agent ran in.
+const BOOT: &str = "boot_id";
+
+/// Which start of this machine this is: <https://docs.kernel.org/admin-guide/sysctl/kernel.html#random>.
+fn boot_id() -> Option<String> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+}
+
+/// What is to be saved, so that the next agent knows whether the machine was started anew.
+pub(super) fn this_boot() -> Vec<Write> {
+    boot_id().map(|value| Write::Setting { key: BOOT.to_owned(), value }).into_iter().collect()
+}
+
+fn rebooted(settings: &[(String, String)]) -> bool {
+    let before = settings.iter().find(|(key, _)| key == BOOT).map(|(_, id)| id);
+    before.zip(boot_id()).is_some_and(|(before, now)| *before != now)
 }
 
 fn memory(settings: &[(String, String)]) -> Memory {

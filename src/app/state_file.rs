@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::domain::ladder::Answers;
 use crate::domain::name::PairName;
 use crate::domain::outage::{Outage, State};
 use crate::domain::reading::{Cause, Fault, Phases};
@@ -128,11 +127,12 @@ fn taken_over(now: Timestamp) -> Outage {
         runs: 0,
         gave_up: false,
         begun: true,
+        ends: String::new(),
         spent: false,
         standing: true,
         rising: None,
         asked: None,
-        answers: Answers::default(),
+        answers: Vec::new(),
     }
 }
 

@@ -4,9 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::moment::until;
 use super::name::PairName;
+use super::stop::Scope;
 
 /// `FLAP_LIMIT`: so many changes of state inside a sliding window are flapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,13 @@ pub struct Flapping {
 #[derive(Debug, Default)]
 pub struct Changes {
     pairs: HashMap<PairName, Pair>,
+    calmed: Calmed,
 }
+
+/// Whose changes count only from a moment on, because a person said so. It is saved, as the changes before it are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Calmed(Vec<(Scope, Timestamp)>);
 
 #[derive(Debug, Default)]
 struct Pair {
@@ -41,7 +49,8 @@ struct Pair {
 impl Changes {
     /// Remembers that `pair` changed its state at `at`.
     pub fn add(&mut self, limit: &Limit, pair: &PairName, at: Timestamp) {
-        if limit.changes == 0 {
+        let is_forgotten = self.calmed.0.iter().any(|(scope, since)| at <= *since && scope.covers(pair));
+        if limit.changes == 0 || is_forgotten {
             return;
         }
         let known = self.pairs.entry(pair.clone()).or_default();
@@ -71,14 +80,27 @@ impl Changes {
         self.pairs.entry(pair.clone()).or_default().since.get_or_insert(since);
     }
 
-    /// Forgets the changes of those pairs, on a person's word.
-    pub fn forget(&mut self, whose: impl Fn(&PairName) -> bool) {
-        self.pairs.retain(|pair, _| !whose(pair));
+    /// Forgets the changes of those pairs until now, on a person's word.
+    pub fn forget(&mut self, limit: &Limit, scope: &Scope, now: Timestamp) {
+        self.pairs.retain(|pair, _| !scope.covers(pair));
+        self.calmed.0.retain(|(old, since)| old != scope && until(*since, now) < limit.window);
+        self.calmed.0.push((scope.clone(), now));
+    }
+
+    /// Whose changes were forgotten.
+    pub fn calmed(&self) -> &Calmed {
+        &self.calmed
+    }
+
+    /// Takes up whose changes were forgotten before a restart; what is added after this is held against it.
+    pub fn calm(&mut self, calmed: Calmed) {
+        self.calmed = calmed;
     }
 
     /// Moves what is remembered with a wall clock that was set back by `gap`.
     pub fn set_back(&mut self, gap: SignedDuration) {
         let back = |at: &mut Timestamp| *at = at.checked_sub(gap).unwrap_or(Timestamp::MIN);
+        self.calmed.0.iter_mut().for_each(|(_, since)| back(since));
         for known in self.pairs.values_mut() {
             known.at.iter_mut().for_each(back);
             known.since.iter_mut().for_each(back);

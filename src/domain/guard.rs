@@ -53,6 +53,8 @@ pub struct Memory {
     pub stops: Stops,
     /// The storm that goes on.
     pub storm: Option<Raging>,
+    /// Whose changes were forgotten on a person's word.
+    pub calmed: flap::Calmed,
     /// Alarms whose end people have not heard of; the engine keeps them.
     pub alarms: Alarms,
 }
@@ -93,10 +95,12 @@ impl Guard {
         self.runs.entry(pair.clone()).or_default().push_back(at);
     }
 
-    /// Takes the last run of `pair` back: it was permitted and never sent.
-    pub fn unsent(&mut self, pair: &PairName) {
-        if let Some(runs) = self.runs.get_mut(pair) {
-            runs.pop_back();
+    /// Takes the run of `pair` back that was permitted at `at` and never sent.
+    pub fn unsent(&mut self, pair: &PairName, at: Timestamp) {
+        if let Some(runs) = self.runs.get_mut(pair)
+            && let Some(its_own) = runs.iter().rposition(|started| *started <= at)
+        {
+            runs.remove(its_own);
         }
     }
 
@@ -186,8 +190,8 @@ impl Guard {
 
     /// Lets healing go on, on a person's word: that ends what they stopped, and the hold on pairs that flap; for all pairs
     /// a storm too. Gives how many stops ended.
-    pub fn resume(&mut self, scope: &Scope) -> usize {
-        self.changes.forget(|pair| scope.covers(pair));
+    pub fn resume(&mut self, scope: &Scope, now: Timestamp) -> usize {
+        self.changes.forget(&self.rules.flap, scope, now);
         if *scope == Scope::All {
             self.weather.overrule();
         }
@@ -242,10 +246,13 @@ impl Guard {
         if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(Permit(())) }
     }
 
-    /// Decides whether what is run on the recovery of `pair` may run now.
-    pub fn decide_recovery(&mut self, pair: &PairName, now: Timestamp) -> Result<Permit, Refusal> {
+    /// Decides whether what is run on the recovery of `pair` may run now. What is repeated until it is done ends what was
+    /// begun, and has no budget: two machines would serve.
+    pub fn decide_recovery(&mut self, pair: &PairName, now: Timestamp, repeated: bool) -> Result<Permit, Refusal> {
         self.stopped(pair, now)?;
-        self.affordable(pair, now)?;
+        if !repeated {
+            self.in_budget(pair, now)?;
+        }
         if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(Permit(())) }
     }
 
@@ -284,6 +291,15 @@ impl Guard {
 
     /// Refuses what the pair's own runs forbid.
     fn affordable(&mut self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
+        self.in_budget(pair, now)?;
+        let last = self.runs.get(pair).and_then(VecDeque::back);
+        match last.filter(|at| until(**at, now) < self.rules.cooldown).map(|last| later(*last, self.rules.cooldown)) {
+            Some(until) => Err(Refusal::Cooldown { until }),
+            None => Ok(()),
+        }
+    }
+
+    fn in_budget(&mut self, pair: &PairName, now: Timestamp) -> Result<(), Refusal> {
         let Budget { runs, window } = self.rules.budget;
         let spent = self.spent(pair, now);
         let known = self.runs.get(pair);
@@ -292,18 +308,20 @@ impl Guard {
             let until = counted.map_or(now, |oldest| later(*oldest, window));
             return Err(Refusal::BudgetSpent { until, runs, window_s: window.as_secs() });
         }
-        let last = known.and_then(VecDeque::back).filter(|at| until(**at, now) < self.rules.cooldown);
-        match last.map(|last| later(*last, self.rules.cooldown)) {
-            Some(until) => Err(Refusal::Cooldown { until }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// What is to be saved.
     pub fn memory(&self, now: Timestamp) -> Memory {
         let mut stops = Stops::default();
         self.stops.in_force(now).cloned().for_each(|stop| stops.add(stop));
-        Memory { stops, storm: self.weather.raging(), alarms: Alarms::default() }
+        let calmed = self.changes.calmed().clone();
+        Memory { stops, storm: self.weather.raging(), calmed, alarms: Alarms::default() }
+    }
+
+    /// Takes up whose changes were forgotten, before those that are known are fed.
+    pub fn calm(&mut self, calmed: flap::Calmed) {
+        self.changes.calm(calmed);
     }
 
     /// Takes up what was saved, once every pair that is down was entered.

@@ -38,6 +38,17 @@ fn a_spent_budget_says_when_the_next_run_is_allowed() {
 }
 
 #[test]
+fn a_run_that_was_never_sent_is_taken_back_and_a_later_one_stays() {
+    let mut guard = guard(2, false);
+    guard.started(&pair(1), at(0));
+    guard.started(&pair(1), at(100));
+    guard.unsent(&pair(1), at(0));
+    assert_eq!((guard.spent(&pair(1), at(200)), guard.spent(&pair(1), at(3650))), (1, 1), "that of second 100 counts");
+    guard.unsent(&pair(1), at(100));
+    assert_eq!(guard.spent(&pair(1), at(3650)), 0);
+}
+
+#[test]
 fn a_name_that_does_not_exist_is_not_healed() {
     assert_eq!(guard(2, false).decide(&pair(1), Cause::Dns, &NOTHING, at(0), 10).unwrap_err(), Refusal::NameNotFound);
 }
@@ -108,13 +119,13 @@ fn a_persons_stop_holds_until_it_ends_or_is_resumed_and_is_remembered() {
     guard.stop(stop.clone());
     let stopped = Refusal::Stopped { by: "anna".into(), since: at(0), until: Some(at(100)) };
     assert_eq!(guard.decide(&pair(1), Cause::Status, &NOTHING, at(99), 10).unwrap_err(), stopped);
-    assert_eq!(guard.decide_recovery(&pair(1), at(99)).unwrap_err(), stopped);
+    assert_eq!(guard.decide_recovery(&pair(1), at(99), true).unwrap_err(), stopped);
     assert!(guard.by_hand().is_ok(), "their own order is carried out");
     let mut next = super::tests::guard(20, false);
     next.resumed(guard.memory(at(50)), at(50), 10);
     assert_eq!(next.decide(&pair(1), Cause::Status, &NOTHING, at(99), 10).unwrap_err(), stopped);
     assert!(next.decide(&pair(1), Cause::Status, &NOTHING, at(100), 10).is_ok());
-    guard.resume(&Scope::All);
+    guard.resume(&Scope::All, at(60));
     assert!(guard.decide(&pair(1), Cause::Status, &NOTHING, at(60), 10).is_ok());
 }
 
@@ -126,8 +137,14 @@ fn a_pair_that_flaps_is_neither_told_nor_healed_until_a_person_says_so_or_it_is_
     assert_eq!(guard.decide(&pair(1), Cause::Status, &NOTHING, at(300), 10).unwrap_err(), flaps);
     assert_eq!(guard.quiet(&pair(1), &NOTHING, at(300), 10), Some(Quiet::Flapping));
     assert!(guard.decide(&pair(2), Cause::Status, &NOTHING, at(300), 10).is_ok());
-    guard.resume(&Scope::Pair(pair(1)));
+    guard.resume(&Scope::Pair(pair(1)), at(300));
     assert!(guard.decide(&pair(1), Cause::Status, &NOTHING, at(300), 10).is_ok());
+    let mut next = super::tests::guard(20, false);
+    next.calm(guard.memory(at(310)).calmed);
+    (0..6).chain([6]).for_each(|n| next.changed(&pair(1), at(n * 60)));
+    assert!(next.decide(&pair(1), Cause::Status, &NOTHING, at(370), 10).is_ok(), "their word survives a restart");
+    (0..6).for_each(|n| next.changed(&pair(1), at(400 + n * 60)));
+    assert!(next.decide(&pair(1), Cause::Status, &NOTHING, at(700), 10).is_err(), "and holds for what was before it");
 }
 
 #[test]

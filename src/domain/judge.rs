@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 use super::backoff::Backoff;
 use super::evidence::Quiet;
-use super::ladder::Answers;
 use super::moment::{later, until};
 use super::notice::{Deed, Failed, News};
 use super::outage::{Healed, Outage, State};
@@ -115,15 +114,15 @@ impl Judge {
                 (Some(after), State::Down(_)) => self.rise(now, Some(Healed { run, command, after }), false),
                 (None, _) | (_, State::Fresh | State::Up { .. }) => Vec::new(),
             },
-            Seen::Asked { id, rung } => {
-                if let State::Down(outage) = &mut self.state {
-                    outage.ask(id, rung, now);
-                }
+            Seen::Asked { id, rung, command } => {
+                let State::Down(outage) = &mut self.state else { return Vec::new() };
+                outage.ask(id, rung, command, now);
                 Vec::new()
             }
-            Seen::Answered { rung, denied } => {
+            Seen::Begun { ends, ended_under } => self.begun(now, ends, ended_under),
+            Seen::Answered { denied } => {
                 if let State::Down(outage) = &mut self.state {
-                    outage.answer(rung, denied);
+                    outage.answer(denied);
                 }
                 vec![Effect::Save]
             }
@@ -173,7 +172,11 @@ impl Judge {
                 effects.push(Effect::Next(Next::Slot));
                 effects
             }
-            State::Down(_) => self.rise(now, None, while_off),
+            State::Down(outage) => {
+                // It came back before its command was sent.
+                outage.ordered = None;
+                self.rise(now, None, while_off)
+            }
         };
         // While the incident is open, what was ordered in it before the gap may still be at work.
         self.resumed &= self.outage().is_some();
@@ -220,6 +223,7 @@ impl Judge {
                 outage.phases = phases;
             }
             State::Fresh | State::Up { .. } => {
+                let left = self.left_running();
                 self.state = State::Down(Box::new(Outage {
                     incident,
                     since: now,
@@ -233,12 +237,13 @@ impl Judge {
                     held: false,
                     runs: 0,
                     gave_up: false,
-                    begun: false,
+                    begun: left.is_some(),
+                    ends: left.unwrap_or_default(),
                     spent: false,
                     standing: false,
                     rising: None,
                     asked: None,
-                    answers: Answers::default(),
+                    answers: Vec::new(),
                 }));
                 effects.push(Effect::Opened);
             }
@@ -258,7 +263,7 @@ impl Judge {
         let verdict = run.verdict_unless_up();
         let started = run.started;
         outage.standing = ordered.once && run.status == RunStatus::Executed;
-        outage.begun |= ordered.once && started;
+        outage.begins(&ordered, started);
         let mut effects = vec![Effect::Judged { run: ordered.run, verdict }];
         let command = ordered.command.clone();
         if started {
@@ -278,7 +283,7 @@ impl Judge {
         let Some(ordered) = outage.ordered.take() else { return Vec::new() };
         let mut effects = vec![Effect::Judged { run: ordered.run, verdict: Verdict::Interrupted }];
         let command = ordered.command.clone();
-        outage.begun |= ordered.once;
+        outage.begins(&ordered, true);
         outage.last = Some(ordered);
         self.bound(now);
         // The pace that was promised before the interruption stands.

@@ -30,6 +30,7 @@ pub(in crate::domain) fn permitted() -> Seen {
         command: "fix".into(),
         ends_within: Duration::ZERO,
         once: false,
+        ends: String::new(),
     })
 }
 

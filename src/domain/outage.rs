@@ -65,6 +65,9 @@ pub struct Outage {
     /// Something was begun that has to be ended on recovery: services were started, or may have been.
     #[serde(default)]
     pub begun: bool,
+    /// What ends what was begun, as people read it; empty when that is not known.
+    #[serde(default)]
+    pub ends: String,
     /// What was run needs no second run in this outage: the standby is on.
     #[serde(default)]
     pub standing: bool,
@@ -76,23 +79,52 @@ pub struct Outage {
     pub asked: Option<Asked>,
     /// The answers to those that were.
     #[serde(default)]
-    pub answers: Answers,
+    pub answers: Vec<Answer>,
+}
+
+/// A person's answer to a rung.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The rung.
+    pub rung: u32,
+    /// Its command, as it was when they answered: another one is another question.
+    pub command: String,
+    /// Who said no; absent for a yes.
+    pub denied: Option<String>,
 }
 
 impl Outage {
-    /// Asks a person for a rung; one that is asked already keeps its beginning.
-    pub(super) fn ask(&mut self, id: String, rung: u32, now: Timestamp) {
-        let known = self.asked.take().filter(|asked| asked.id == id);
-        self.asked = known.or(Some(Asked { id, rung, since: now }));
+    /// Takes that a command may have had its effect: what it begins has to be ended.
+    pub(super) fn begins(&mut self, ordered: &Ordered, started: bool) {
+        if ordered.once && started {
+            self.begun = true;
+            self.ends.clone_from(&ordered.ends);
+        }
     }
 
-    /// Takes a person's answer.
-    pub(super) fn answer(&mut self, rung: u32, denied: Option<String>) {
-        self.asked = None;
-        match denied {
-            Some(by) => self.answers.denied.push((rung, by)),
-            None => self.answers.approved.push(rung),
+    /// Asks a person for a rung; one that is asked already keeps its beginning.
+    pub(super) fn ask(&mut self, id: String, rung: u32, command: String, now: Timestamp) {
+        let known = self.asked.take().filter(|asked| asked.id == id);
+        self.asked = known.or(Some(Asked { id, rung, command, since: now }));
+    }
+
+    /// Takes a person's answer to what was asked.
+    pub(super) fn answer(&mut self, denied: Option<String>) {
+        if let Some(Asked { rung, command, .. }) = self.asked.take() {
+            self.answers.push(Answer { rung, command, denied });
         }
+    }
+
+    /// The answers that are about the ladder as it is now.
+    pub fn answers<'a>(&self, command: impl Fn(u32) -> Option<&'a str>) -> Answers {
+        let mut answers = Answers::default();
+        for Answer { rung, denied, .. } in self.answers.iter().filter(|one| command(one.rung) == Some(&one.command)) {
+            match denied {
+                Some(by) => answers.denied.push((*rung, by.clone())),
+                None => answers.approved.push(*rung),
+            }
+        }
+        answers
     }
 }
 
@@ -126,6 +158,9 @@ pub struct Asked {
     pub id: String,
     /// The rung.
     pub rung: u32,
+    /// Its command, as people read it.
+    #[serde(default)]
+    pub command: String,
     /// When it was asked for first.
     pub since: Timestamp,
 }
@@ -135,6 +170,9 @@ pub struct Asked {
 pub struct Owed {
     /// The incident that ended.
     pub incident: IncidentId,
+    /// What is to be run, as people read it; empty when that is not known.
+    #[serde(default)]
+    pub command: String,
     /// Runs that did not succeed.
     pub tries: u32,
     /// Not before this moment.
@@ -159,4 +197,7 @@ pub struct Ordered {
     /// A success is not repeated within the incident.
     #[serde(default)]
     pub once: bool,
+    /// What ends what it begins, as people read it; empty when nothing does.
+    #[serde(default)]
+    pub ends: String,
 }

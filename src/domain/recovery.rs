@@ -2,14 +2,14 @@
 //!
 //! The rest of the pair's state machine is `judge`.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::evidence::Quiet;
 use super::judge::Judge;
 use super::moment::{later, until};
-use super::notice::{Healer, News, Recovered};
+use super::notice::{Deed, Healer, News, Recovered};
 use super::outage::{Healed, Ordered, Outage, Owed, Rising, State};
-use super::remedy::Verdict;
+use super::remedy::{IncidentId, Verdict};
 use super::step::{Effect, Next};
 
 /// What is run when an incident ended.
@@ -36,12 +36,18 @@ impl Judge {
             return vec![Effect::Save, Effect::Next(Next::In(rules.backoff.interval()))];
         }
         let (incident, since) = (outage.incident, rising.since);
+        if let Some(ordered) = outage.ordered.take() {
+            outage.begins(&ordered, true);
+        }
         let owed = match rules.recovery {
-            Aftercare::Nothing => None,
+            Aftercare::Nothing => false,
+            // What was held back from people was not the pair's own outage: a storm, maintenance, another pair's.
+            Aftercare::Once => outage.told || !outage.held,
             // What was never begun needs no end: if it runs, somebody else wants it to.
-            Aftercare::UntilDone if !outage.begun => None,
-            Aftercare::Once | Aftercare::UntilDone => Some(Owed { incident, tries: 0, due: now, ordered: None }),
+            Aftercare::UntilDone => outage.begun,
         };
+        let command = outage.ends.clone();
+        let owed = owed.then_some(Owed { incident, command, tries: 0, due: now, ordered: None });
         match std::mem::replace(&mut self.state, State::Up { since, owed }) {
             State::Down(outage) => self.recovered(now, *outage, while_off),
             State::Fresh | State::Up { .. } => Vec::new(),
@@ -69,10 +75,70 @@ impl Judge {
         effects
     }
 
+    /// Takes that something was begun by a person or a drill.
+    pub(super) fn begun(&mut self, now: Timestamp, ends: String, ended_under: Option<IncidentId>) -> Vec<Effect> {
+        match (&mut self.state, ended_under) {
+            (State::Down(outage), _) => (outage.begun, outage.ends) = (true, ends),
+            (State::Up { owed, .. }, Some(incident)) => {
+                *owed = Some(Owed { incident, command: ends, tries: 0, due: now, ordered: None });
+            }
+            (State::Fresh | State::Up { .. }, _) => return Vec::new(),
+        }
+        vec![Effect::Save]
+    }
+
+    /// What was begun in an incident that is over, and was not ended yet.
+    pub(super) fn left_running(&self) -> Option<String> {
+        match &self.state {
+            State::Up { owed: Some(owed), .. } if self.rules.recovery == Aftercare::UntilDone => {
+                Some(owed.command.clone())
+            }
+            State::Fresh | State::Up { .. } | State::Down(_) => None,
+        }
+    }
+
+    /// Takes the plan that is in force now: see [`State::disown`].
+    pub fn disown(&mut self, recovery: Option<&str>) -> Option<(IncidentId, String)> {
+        self.state.disown(recovery)
+    }
+
+    /// Takes that the ladder is another one: what was asked, and what is standing, was of the old one.
+    pub fn ladder_changed(&mut self) {
+        if let State::Down(outage) = &mut self.state {
+            outage.asked = None;
+            (outage.standing, outage.gave_up, outage.runs) = (false, false, 0);
+        }
+    }
+
+    /// Takes that this machine was started anew: what was running on it is not.
+    pub fn machine_restarted(&mut self) {
+        if let State::Down(outage) = &mut self.state {
+            outage.standing = false;
+        }
+    }
+
+    /// Moves every moment with a wall clock that was set back by `gap`.
+    pub fn set_back(&mut self, gap: SignedDuration) {
+        let back = |at: &mut Timestamp| *at = at.checked_sub(gap).unwrap_or(Timestamp::MIN);
+        match &mut self.state {
+            State::Fresh => {}
+            State::Up { since, owed } => {
+                back(since);
+                owed.iter_mut().for_each(|owed| back(&mut owed.due));
+            }
+            State::Down(outage) => {
+                back(&mut outage.since);
+                back(&mut outage.due);
+                outage.rising.iter_mut().for_each(|rising| back(&mut rising.since));
+                outage.asked.iter_mut().for_each(|asked| back(&mut asked.since));
+            }
+        }
+    }
+
     /// Asks for what is to be run on recovery, when it is due.
     pub(super) fn recovery_due(&self, now: Timestamp) -> Vec<Effect> {
         match &self.state {
-            State::Up { owed: Some(Owed { incident, tries, due, ordered: None }), .. }
+            State::Up { owed: Some(Owed { incident, tries, due, ordered: None, .. }), .. }
                 if now >= *due && self.rules.recovery != Aftercare::Nothing =>
             {
                 vec![Effect::AskRecovery { incident: *incident, attempt: tries.saturating_add(1) }]
@@ -101,12 +167,36 @@ impl Judge {
     /// once a check has seen the pair up.
     pub(super) fn recovery_interrupted(&mut self) -> Vec<Effect> {
         let again = self.rules.recovery == Aftercare::UntilDone;
-        let State::Up { owed, .. } = &mut self.state else { return Vec::new() };
-        let Some(ordered) = owed.as_mut().and_then(|owed| owed.ordered.take()) else { return Vec::new() };
+        let State::Up { owed: place, .. } = &mut self.state else { return Vec::new() };
+        let Some(owed) = place else { return Vec::new() };
+        let Some(Ordered { run, command, .. }) = owed.ordered.take() else { return Vec::new() };
+        let mut effects = vec![Effect::Judged { run, verdict: Verdict::Interrupted }, Effect::Save];
         if !again {
-            *owed = None;
+            let news = News::Aftercare { deed: Deed::Interrupted { command } };
+            effects.push(Effect::Tell { incident: owed.incident, news, held: false });
+            *place = None;
         }
-        vec![Effect::Judged { run: ordered.run, verdict: Verdict::Interrupted }, Effect::Save]
+        effects
+    }
+}
+
+impl State {
+    /// Takes the plan that is in force now, with what it runs on recovery: gives what was begun under another plan, and
+    /// that this one would not end.
+    pub fn disown(&mut self, recovery: Option<&str>) -> Option<(IncidentId, String)> {
+        let fits = |ends: &str| recovery.is_some_and(|recovery| ends.is_empty() || ends == recovery);
+        match self {
+            Self::Down(outage) if outage.begun && !fits(&outage.ends) => {
+                (outage.begun, outage.standing) = (false, false);
+                Some((outage.incident, std::mem::take(&mut outage.ends)))
+            }
+            Self::Up { owed, .. } => {
+                let left = owed.take_if(|owed| owed.ordered.is_none() && !fits(&owed.command))?;
+                // A command that is gone needs no word: nothing of it was run.
+                (!left.command.is_empty()).then_some((left.incident, left.command))
+            }
+            Self::Fresh | Self::Down(_) => None,
+        }
     }
 }
 

@@ -100,7 +100,9 @@ fn what_is_run_on_recovery_runs_once_or_until_it_is_done() {
     {
         let saved = serde_json::to_string(up(recovery).state()).unwrap();
         let mut next = Judge::new(Rules { recovery, ..rules(1) }, serde_json::from_str(&saved).unwrap());
-        assert_eq!(told(&mut next, vec![(40, Seen::Resumed)]), ["judged interrupted", "save"]);
+        let words = told(&mut next, vec![(40, Seen::Resumed)]);
+        assert_eq!(words[..2], ["judged interrupted", "save"]);
+        assert_eq!(words.len() == 3, recovery == Aftercare::Once, "what is not run again is told: {words:?}");
         assert_eq!(
             told(&mut next, vec![(41, Seen::Up)]),
             after,
@@ -167,4 +169,101 @@ fn what_was_begun_for_an_incident_is_ended_and_nothing_else_is() {
         assert_eq!(is_ended(Aftercare::UntilDone, story.clone()), begun, "{what}");
         assert!(is_ended(Aftercare::Once, story), "a command for recoveries follows each incident: {what}");
     }
+}
+
+fn start() -> Seen {
+    let Seen::Permitted(ordered) = once() else { unreachable!() };
+    Seen::Permitted(Ordered { ends: "stop a".into(), ..ordered })
+}
+
+fn standby() -> Judge {
+    Judge::new(Rules { recovery: Aftercare::UntilDone, ..rules(1) }, State::Fresh)
+}
+
+#[test]
+fn what_could_not_be_ended_before_the_next_outage_is_ended_after_it() {
+    let mut judge = standby();
+    told(&mut judge, vec![(0, down()), (0, start()), (1, ran(RunStatus::Executed)), (30, Seen::Up)]);
+    told(&mut judge, vec![(30, Seen::RecoveryEnded { done: false }), (60, down()), (60, refused())]);
+    assert_eq!(told(&mut judge, vec![(90, Seen::Up)])[2], "ask recovery #1", "its start was refused, the old one runs");
+}
+
+#[test]
+fn a_command_that_was_not_sent_because_the_pair_came_back_begins_nothing() {
+    let mut judge = Judge::new(Rules { successes: 2, ..standby().rules }, State::Fresh);
+    told(&mut judge, vec![(0, down()), (0, start()), (5, Seen::Up)]);
+    let saved = serde_json::to_string(judge.state()).unwrap();
+    let mut judge = Judge::new(judge.rules, serde_json::from_str(&saved).unwrap());
+    assert_eq!(told(&mut judge, vec![(6, Seen::Resumed), (36, Seen::Up)]), ["close", "tell up #1 while off", "in 30"]);
+}
+
+#[test]
+fn an_outage_that_was_only_held_back_is_followed_by_no_command() {
+    let mut judge = Judge::new(Rules { recovery: Aftercare::Once, ..rules(1) }, State::Fresh);
+    judge.hush(Some(Quiet::Storm));
+    told(&mut judge, vec![(0, down()), (0, refused())]);
+    assert_eq!(told(&mut judge, vec![(30, Seen::Up)]), ["close", "held", "in 30"]);
+    judge.hush(None);
+    told(&mut judge, vec![(60, down()), (60, refused())]);
+    assert_eq!(told(&mut judge, vec![(90, Seen::Up)])[2], "ask recovery #1");
+}
+
+#[test]
+fn what_was_begun_under_another_plan_is_let_go_with_its_name() {
+    let mut judge = standby();
+    told(&mut judge, vec![(0, down()), (0, start()), (1, ran(RunStatus::Executed))]);
+    assert_eq!(judge.disown(Some("stop a")), None);
+    assert_eq!(judge.disown(Some("stop b")).map(|(_, command)| command).as_deref(), Some("stop a"));
+    assert_eq!(told(&mut judge, vec![(30, Seen::Up)]), ["close", "tell up #1", "in 30"], "what b is was never started");
+
+    let mut judge = standby();
+    told(&mut judge, vec![(0, down()), (0, start()), (1, ran(RunStatus::Executed)), (30, Seen::Up)]);
+    assert_eq!(judge.disown(None).map(|(_, command)| command).as_deref(), Some("stop a"));
+    assert_eq!(told(&mut judge, vec![(60, Seen::Up)]), ["slot"]);
+}
+
+#[test]
+fn a_machine_that_was_started_anew_has_no_standby_on() {
+    let mut judge = standby();
+    told(&mut judge, vec![(0, down()), (0, start()), (1, ran(RunStatus::Executed))]);
+    let mut judge = Judge::new(judge.rules, judge.state().clone());
+    judge.machine_restarted();
+    assert_eq!(told(&mut judge, vec![(20, Seen::Resumed), (21, down())]), ["in 10"]);
+    assert_eq!(told(&mut judge, vec![(31, down())]), ["ask #2"]);
+}
+
+#[test]
+fn what_a_drill_started_is_ended_and_what_a_person_started_stays_while_the_pair_is_up() {
+    let begun = |ended_under| Seen::Begun { ends: "stop a".into(), ended_under };
+    let mut judge = standby();
+    told(&mut judge, vec![(0, Seen::Up), (1, begun(None))]);
+    assert_eq!(told(&mut judge, vec![(30, Seen::Up)]), ["slot"]);
+    told(&mut judge, vec![(31, begun(Some(crate::domain::remedy::IncidentId(uuid::Uuid::nil()))))]);
+    assert_eq!(told(&mut judge, vec![(60, Seen::Up)]), ["ask recovery #1", "slot"]);
+    let mut judge = standby();
+    told(&mut judge, vec![(0, down()), (0, refused()), (1, begun(None))]);
+    assert_eq!(told(&mut judge, vec![(30, Seen::Up)])[2], "ask recovery #1", "in an outage both are the same");
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_nothing_wait_for_it() {
+    let day = jiff::SignedDuration::from_hours(24);
+    let rules = Rules { successes: 2, hold: Duration::from_secs(60), ..rules(0) };
+    let mut judge = Judge::new(rules, State::Fresh);
+    told(&mut judge, vec![(0, down()), (30, Seen::Up)]);
+    judge.set_back(day);
+    assert_eq!(told(&mut judge, vec![(91 - 86_400, Seen::Up)]), ["close", "tell up #1", "in 30"]);
+}
+
+#[test]
+fn another_ladder_asks_anew_and_has_nothing_standing() {
+    let mut judge = standby();
+    told(&mut judge, vec![(0, down()), (0, start()), (1, ran(RunStatus::Executed))]);
+    judge.ladder_changed();
+    assert_eq!(told(&mut judge, vec![(31, down())]), ["ask #2"]);
+    let asked = Seen::Asked { id: "a".into(), rung: 2, command: "reboot".into() };
+    told(&mut judge, vec![(31, asked), (31, Seen::Answered { denied: None })]);
+    let outage = judge.outage().unwrap();
+    assert_eq!(outage.answers(|_| Some("reboot")).approved, [2]);
+    assert!(outage.answers(|_| Some("format the disk")).approved.is_empty(), "the answer was to another command");
 }

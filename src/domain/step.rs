@@ -50,11 +50,18 @@ pub enum Seen {
         id: String,
         /// The rung.
         rung: u32,
+        /// Its command, as people read it.
+        command: String,
     },
-    /// A person answered.
+    /// Something was begun outside the judge's own orders: by a person, or for a drill.
+    Begun {
+        /// What ends it, as people read it.
+        ends: String,
+        /// The incident that the end is recorded under when none is open; absent when a person wants it to stay.
+        ended_under: Option<IncidentId>,
+    },
+    /// A person answered what is asked.
     Answered {
-        /// The rung.
-        rung: u32,
         /// Who said no; absent for a yes.
         denied: Option<String>,
     },

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::domain::ladder::Mode;
 use crate::domain::name::PairName;
 use crate::domain::notice::{Deed, News};
 use crate::domain::outage::{Ordered, Outage};
@@ -46,7 +47,9 @@ impl Engine {
         let decision = if self.halt.is_cancelled() {
             Err(Refusal::Stopping)
         } else {
-            self.guard.decide_recovery(pair, now).map(drop)
+            let dry = (wanted.terms.mode == Mode::Dry).then_some(Refusal::DryRung);
+            let permit = self.guard.decide_recovery(pair, now, wanted.remedy.repeatable());
+            permit.map(drop).and_then(|()| dry.map_or(Ok(()), Err))
         };
         match decision {
             Ok(()) => {
@@ -54,7 +57,7 @@ impl Engine {
                 batch.intended(&call, &wanted);
                 let command = wanted.command.to_string();
                 let ends_within = limit + READY_WITHIN;
-                let ordered = Ordered { run, rung: NO_RUNG, command, ends_within, once: false };
+                let ordered = Ordered { run, rung: NO_RUNG, command, ends_within, once: false, ends: String::new() };
                 self.step(pair, Seen::RecoveryPermitted(ordered));
                 Some(Permitted { call, rung: (*wanted).clone(), why: Why::Recovery })
             }
@@ -140,7 +143,13 @@ impl Engine {
         }
     }
 
-    fn tell_aftercare(&mut self, pair: &PairName, incident: Option<IncidentId>, deed: Deed, batch: &mut Batch) {
+    pub(super) fn tell_aftercare(
+        &mut self,
+        pair: &PairName,
+        incident: Option<IncidentId>,
+        deed: Deed,
+        batch: &mut Batch,
+    ) {
         let Some(incident) = incident else { return };
         let news = News::Aftercare { deed };
         self.narrator.told(pair, &news);

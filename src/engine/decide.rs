@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::domain::evidence::Quiet;
 use crate::domain::ladder::{self, Choice};
 use crate::domain::name::PairName;
 use crate::domain::notice::{Deed, News};
-use crate::domain::outage::Ordered;
+use crate::domain::outage::{Asked, Ordered};
 use crate::domain::reading::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, RunId};
@@ -118,13 +119,15 @@ impl Engine {
         let opens = known.judge.outage().is_none();
         match seen {
             Seen::Down { .. } => {
-                if opens {
-                    self.guard.changed(pair, now);
-                }
                 self.count(pair);
                 self.hush(pair);
+                if opens && self.is_its_own(pair) {
+                    self.guard.changed(pair, now);
+                    self.hush(pair);
+                }
             }
-            Seen::Up if opens => self.guard.rose(pair),
+            // Up again, if not yet for long enough: nobody has to wait for it any more.
+            Seen::Up => self.guard.rose(pair),
             _ => {}
         }
         let mut batch = Batch::new(pair.clone(), now);
@@ -144,6 +147,12 @@ impl Engine {
         } else {
             self.guard.fell(pair, now);
         }
+    }
+
+    /// True when the pair's changes are its own: not those of a storm, of maintenance or of what it depends on.
+    fn is_its_own(&self, pair: &PairName) -> bool {
+        let quiet = self.pairs.get(pair).and_then(|known| known.judge.quiet());
+        matches!(quiet, None | Some(Quiet::Flapping))
     }
 
     /// Finds out whether failures of a pair are told now.
@@ -181,7 +190,9 @@ impl Engine {
                 }
                 Effect::Closed { incident, healed_by } => {
                     self.guard.rose(pair);
-                    self.guard.changed(pair, now);
+                    if self.is_its_own(pair) {
+                        self.guard.changed(pair, now);
+                    }
                     self.weather();
                     batch.closed(incident, healed_by);
                 }
@@ -248,7 +259,9 @@ impl Engine {
         let Some(outage) = known.judge.outage() else { return Err(stopping()) };
         let lasted = Duration::try_from(now.duration_since(outage.since)).unwrap_or_default();
         let terms = known.plan.ladder.iter().map(|rung| rung.terms);
-        let choice = ladder::choose(terms, attempt, lasted, &outage.answers).ok_or_else(stopping)?;
+        let command = |rung: u32| known.plan.exact(rung).map(|rung| &*rung.command);
+        let answers = outage.answers(command);
+        let choice = ladder::choose(terms, attempt, lasted, &answers).ok_or_else(stopping)?;
         let (rung, hindrance) = match choice {
             Choice::Run(rung) => (rung, None),
             Choice::Dry(rung) => (rung, Some(Refusal::DryRung)),
@@ -259,8 +272,12 @@ impl Engine {
                 (rung, Some(Refusal::TooEarly { until }))
             }
             Choice::Approve(rung) => {
-                let known = outage.asked.as_ref().filter(|asked| asked.rung == rung);
-                let id = known
+                let text = known.plan.rung(rung).map(|rung| &*rung.command);
+                let asked = |asked: &&Asked| asked.rung == rung && Some(asked.command.as_str()) == text;
+                let id = outage
+                    .asked
+                    .as_ref()
+                    .filter(asked)
                     .map_or_else(|| super::govern::approval_id(outage.incident, attempt), |asked| asked.id.clone());
                 (rung, Some(Refusal::AwaitingApproval { id }))
             }
@@ -284,7 +301,8 @@ impl Engine {
             }
             Err(refusal) => {
                 if let Refusal::AwaitingApproval { id } = &refusal {
-                    known.judge.step(now, Seen::Asked { id: id.clone(), rung });
+                    let command = wanted.command.to_string();
+                    known.judge.step(now, Seen::Asked { id: id.clone(), rung, command });
                 }
                 self.narrator.refused(pair, &refusal);
                 batch.refused(&call, &wanted, &refusal);
@@ -297,7 +315,10 @@ impl Engine {
     /// Writes the batch; a permitted command starts once its intent is on disk and its host is free.
     pub(super) fn write(&mut self, batch: Batch, permitted: Option<Permitted>) {
         match permitted {
-            Some(Permitted { call, rung, why }) => self.request(batch, Member { call, rung, why, reply: None }),
+            Some(Permitted { call, rung, why }) => {
+                let at = self.clock.now();
+                self.request(batch, Member { call, rung, why, at, reply: None });
+            }
             None => self.ledger.record(batch),
         }
     }
@@ -311,5 +332,6 @@ pub(super) fn ordered(call: &Call, rung: &Rung) -> Ordered {
         command: rung.command.to_string(),
         ends_within: rung.limit + READY_WITHIN,
         once: rung.once,
+        ends: rung.ends.to_string(),
     }
 }

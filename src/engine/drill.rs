@@ -144,7 +144,7 @@ impl Engine {
             }
         }
         self.drills.insert(run, drill);
-        self.request(batch, Member { call, rung, why: Why::Drill { really }, reply: None });
+        self.request(batch, Member { call, rung, why: Why::Drill { really }, at: now, reply: None });
     }
 
     /// Says what the guard would say if the pair were down now.

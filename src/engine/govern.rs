@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::domain::ladder::Mode;
 use crate::domain::remedy::{IncidentId, RunId};
 use crate::domain::step::Seen;
 use crate::domain::stop::{Scope, Stop};
@@ -16,6 +17,7 @@ use super::decide::ordered;
 use super::handle::{Answered, Unmet};
 use super::lanes::{Member, Turn, Why};
 use super::ledger::Batch;
+use super::plan::Rung;
 use super::runs::INTENT_WITHIN;
 use super::{Doing, Engine, Report};
 
@@ -65,7 +67,7 @@ impl Engine {
     /// Lets healing go on for some or all.
     pub(super) fn resume_healing(&mut self, scope: &Scope, by: &str) -> Result<usize, Unmet> {
         self.is_known(scope)?;
-        let ended = self.guard.resume(scope);
+        let ended = self.guard.resume(scope, self.clock.now());
         self.narrator.info(&Line::HealingResumed { scope: &scope.to_string(), by });
         self.weather();
         Ok(ended)
@@ -93,13 +95,19 @@ impl Engine {
         let known = self.pairs.get_mut(&pair).ok_or_else(no_such)?;
         let outage = known.judge.outage().ok_or_else(no_such)?;
         let (incident, attempt, rung) = (outage.incident, outage.failures, asked.rung);
-        let wanted = known.plan.rung(rung).cloned().ok_or_else(no_such)?;
-        if yes && let Err(refusal) = self.guard.by_hand() {
+        // A reload may have put another command in its place, or another mode.
+        let as_asked = |wanted: &&Rung| wanted.terms.mode == Mode::Approve && *wanted.command == *asked.command;
+        let wanted = known.plan.exact(rung).filter(as_asked).cloned().ok_or_else(no_such)?;
+        // A stop is a person's word too, and holds until somebody takes it back.
+        let permit = self.guard.by_hand().map(drop).and_then(|()| self.guard.stopped(&pair, now));
+        if let Err(refusal) = permit
+            && yes
+        {
             return Err(Unmet::Refused(refusal.as_str()));
         }
         self.narrator.info(&Line::ApprovalAnswered { pair: &pair, command: &wanted.command, yes, by: &by });
         let mut batch = Batch::new(pair.clone(), now);
-        known.judge.step(now, Seen::Answered { rung, denied: (!yes).then_some(by) });
+        known.judge.step(now, Seen::Answered { denied: (!yes).then_some(by) });
         let answered = Answered { pair: pair.clone(), rung, command: wanted.command.to_string(), ordered: yes };
         if yes {
             let run = RunId(Uuid::now_v7());
@@ -113,7 +121,7 @@ impl Engine {
             self.guard.started(&pair, now);
             let host = wanted.remedy.lane().to_owned();
             self.ledger.record(batch);
-            let member = Member { call, rung: wanted, why: Why::Approved, reply: None };
+            let member = Member { call, rung: wanted, why: Why::Approved, at: now, reply: None };
             if self.lanes.request(&host, member) == Turn::Now {
                 // It waited for its answer: the pair is looked at first.
                 self.next_turn(&host);

@@ -50,7 +50,7 @@ pub enum Unmet {
     NoSuchSite(SiteName),
     /// No approval of this name is asked for.
     #[error(
-        "no approval `{0}` is asked for: it was answered, the pair is up again, or it was never asked; `monitor status` shows those that wait"
+        "no approval `{0}` is asked for: it was answered, the pair is up again, the command was changed, or it was never asked; `monitor status` shows those that wait"
     )]
     NoSuchApproval(String),
     /// It is done, and will be forgotten by a restart.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::domain::refusal::Refusal;
@@ -42,6 +43,8 @@ pub struct Member {
     pub rung: Rung,
     /// Why it is run.
     pub why: Why,
+    /// When it was permitted.
+    pub at: Timestamp,
     /// Who waits for the outcome, when a person ordered it.
     pub reply: Option<oneshot::Sender<HealReport>>,
 }

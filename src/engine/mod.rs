@@ -6,7 +6,6 @@
 //! Between probe and judge `weigh` finds out what speaks for or against a failure.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::alarm::Alarms;
 use crate::domain::evidence::Evidence;
 use crate::domain::guard::Guard;
-use crate::domain::judge::Judge;
 use crate::domain::name::PairName;
-use crate::domain::reading::Reading;
 use crate::domain::record::Records;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::RunId;
@@ -43,8 +40,10 @@ mod lateness;
 pub mod ledger;
 pub mod narrate;
 mod orders;
+mod pair;
 pub mod plan;
 mod rehearsal;
+mod reload;
 mod resume;
 mod round;
 mod runs;
@@ -60,7 +59,8 @@ use lanes::Lanes;
 use lateness::Lateness;
 use ledger::Ledger;
 use narrate::Narrator;
-use plan::{Plan, Plans, Rung};
+use pair::{Last, Pair, Pairs};
+use plan::{Plans, Rung};
 use timetable::Timetable;
 
 /// Orders that may wait for the engine; those who order wait when it is full.
@@ -101,55 +101,11 @@ pub struct Engine {
     halt: CancellationToken,
 }
 
-/// Every pair. In no order that means anything, and yet in the same one each time, so that one story has one end.
-type Pairs = HashMap<PairName, Pair, BuildHasherDefault<DefaultHasher>>;
-
 struct Counters {
     started_at: Timestamp,
     checks: u64,
     commands: u64,
     lateness: Lateness,
-}
-
-/// One pair as the engine holds it.
-struct Pair {
-    plan: Arc<Plan>,
-    judge: Judge,
-    doing: Doing,
-    /// The check under way, or the last one; a report of any other is of a pair that was taken out and entered again.
-    check: u64,
-    /// What the check under way sees is thrown away: time was lost meanwhile, or the pair has another plan now.
-    stale: bool,
-    /// The run it waits for, is healed by or is verified after.
-    run: Option<RunId>,
-    /// Runs beside it, or of another target.
-    aside: window::Aside,
-    last: Option<Last>,
-    /// What was found out about its last failure.
-    evidence: Evidence,
-}
-
-impl Pair {
-    fn new(plan: Arc<Plan>, judge: Judge) -> Self {
-        Self {
-            plan,
-            judge,
-            doing: Doing::Waiting,
-            check: 0,
-            stale: false,
-            run: None,
-            aside: window::Aside::default(),
-            last: None,
-            evidence: Evidence::default(),
-        }
-    }
-}
-
-struct Last {
-    reading: Reading,
-    /// Some attempt of that check could not look.
-    unknown: bool,
-    at: Timestamp,
 }
 
 /// What a round came to.
@@ -300,6 +256,9 @@ impl Engine {
             self.guard.set_back(gap.unsigned_abs());
         }
         for pair in self.pairs.values_mut() {
+            if gap.is_negative() {
+                pair.judge.set_back(gap.abs());
+            }
             pair.judge.look_again();
             pair.stale = pair.doing == Doing::Checking;
         }

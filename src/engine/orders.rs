@@ -88,7 +88,7 @@ impl Engine {
                 if let Some(known) = self.pairs.get_mut(pair) {
                     known.ordered_by_hand(call.run);
                 }
-                self.request(batch, Member { call, rung: wanted, why: Why::Person, reply: Some(reply) });
+                self.request(batch, Member { call, rung: wanted, why: Why::Person, at: now, reply: Some(reply) });
             }
             Err(refusal) => {
                 self.narrator.refused(pair, &refusal);

@@ -83,6 +83,11 @@ impl Plan {
         self.target.probe(&self.kit, self.check.timeout).await
     }
 
+    /// The rung with this number, from 1.
+    pub fn exact(&self, number: u32) -> Option<&Rung> {
+        self.ladder.get(usize::try_from(number.checked_sub(1)?).ok()?)
+    }
+
     /// The rung with this number, from 1; the last one when there are fewer.
     pub fn rung(&self, number: u32) -> Option<&Rung> {
         let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -124,6 +129,8 @@ pub struct Rung {
     pub terms: Terms,
     /// A success is not repeated within the incident.
     pub once: bool,
+    /// What ends what it begins, as people read it; empty when nothing does.
+    pub ends: Arc<str>,
 }
 
 /// `VERIFY_WINDOW` and `VERIFY_INTERVAL`.

@@ -5,23 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 
 use crate::domain::guard::Memory;
 use crate::domain::judge::Judge;
 use crate::domain::name::PairName;
 use crate::domain::outage::State;
 use crate::domain::record::Records;
+use crate::domain::refusal::Refusal;
 use crate::domain::step::Seen;
 
 use crate::domain::remedy::Verdict;
 use crate::store::Order;
 
 use super::decide::READY_WITHIN;
-use super::handle::Reloaded;
 use super::ledger::Batch;
 use super::plan::{Plan, Plans, Rung};
-use super::{Doing, Engine, Pair, Report};
+use super::{Engine, Pair, Report};
 
 /// What the agent before this one saved.
 #[derive(Debug, Default)]
@@ -32,12 +31,16 @@ pub struct Saved {
     pub runs: Vec<(PairName, Timestamp)>,
     /// Commands that were ordered and whose end nobody saw.
     pub unfinished: Vec<Order>,
+    /// The latest ones that were found unfinished at an earlier start; their hosts may still be at work.
+    pub interrupted: Vec<Order>,
     /// Changes of state that may still count as flapping, oldest first: the pair and the moment.
     pub changes: Vec<(PairName, Timestamp)>,
     /// What else the guard remembered.
     pub memory: Memory,
     /// What commands have achieved.
     pub records: Records,
+    /// True when this machine was started anew since: what was running on it is not.
+    pub rebooted: bool,
 }
 
 impl Engine {
@@ -48,6 +51,7 @@ impl Engine {
             // The clock may have been set back while we were off; what lies ahead would count for too long.
             self.guard.started(pair, (*at).min(now));
         }
+        self.guard.calm(std::mem::take(&mut saved.memory.calmed));
         for (pair, at) in &saved.changes {
             self.guard.changed(pair, (*at).min(now));
         }
@@ -64,17 +68,25 @@ impl Engine {
             self.count(pair);
         }
         self.alarms = saved.memory.alarms.clone();
+        self.alarms.flapping.retain(|pair, _| self.pairs.contains_key(pair));
         self.guard.resumed(saved.memory, now, of);
         self.weather_resumed();
         self.miss_witnesses();
         // Only now it is known whose failures are told.
         for pair in known {
+            self.disown(&pair);
+            if let Some(known) = self.pairs.get_mut(&pair).filter(|_| saved.rebooted) {
+                known.judge.machine_restarted();
+            }
             self.hush(&pair);
             self.see(&pair, Seen::Resumed);
         }
-        for (pair, state) in saved.states {
+        for (pair, mut state) in saved.states {
             // It was taken out of the configuration while we were off.
-            let mut batch = Batch::new(pair, now);
+            let mut batch = Batch::new(pair.clone(), now);
+            if let Some((incident, command)) = state.disown(None) {
+                self.left_running(&pair, incident, command, Refusal::Retired, &mut batch);
+            }
             batch.retired(match &state {
                 State::Down(outage) => Some(outage),
                 State::Fresh | State::Up { .. } => None,
@@ -84,7 +96,7 @@ impl Engine {
         for order in &saved.unfinished {
             self.interrupted(order);
         }
-        self.leave(&saved.unfinished);
+        self.leave(saved.unfinished.iter().chain(&saved.interrupted));
         self.watched();
     }
 
@@ -93,7 +105,7 @@ impl Engine {
     }
 
     /// Writes down who is watched from now on.
-    fn watched(&self) {
+    pub(super) fn watched(&self) {
         let mut batch = Batch::of_agent(self.clock.now());
         batch.watched(self.pairs.keys().cloned().collect());
         self.ledger.record(batch);
@@ -110,12 +122,13 @@ impl Engine {
     }
 
     /// Leaves hosts alone for as long as a command whose end nobody saw may take: a host never runs two at once.
-    fn leave(&mut self, orders: &[Order]) {
+    fn leave<'a>(&mut self, orders: impl Iterator<Item = &'a Order>) {
         let mut busy: HashMap<String, Duration> = HashMap::new();
         for order in orders {
-            let Some(rung) = self.pairs.get(&order.pair).and_then(|known| rung_of(&known.plan, order)) else {
-                continue;
-            };
+            let of_pair = self.pairs.get(&order.pair).and_then(|known| rung_of(&known.plan, order));
+            // Of a pair that was taken out, others of its site know the host.
+            let rungs = || self.pairs.values().flat_map(|known| known.plan.ladder.iter());
+            let Some(rung) = of_pair.or_else(|| rungs().find(|rung| rung.site == order.site)) else { continue };
             let passed = Duration::try_from(self.clock.now().duration_since(order.at)).unwrap_or_default();
             let left = (rung.limit + READY_WITHIN).saturating_sub(passed);
             let longest = busy.entry(rung.remedy.lane().to_owned()).or_default();
@@ -137,7 +150,7 @@ impl Engine {
         }
     }
 
-    fn enter_one(&mut self, plan: Arc<Plan>, state: Option<State>, of: usize) {
+    pub(super) fn enter_one(&mut self, plan: Arc<Plan>, state: Option<State>, of: usize) {
         let pair = plan.pair.clone();
         let judge = Judge::new(plan.rules(), state.unwrap_or(State::Fresh));
         if let Some(outage) = judge.outage() {
@@ -146,53 +159,6 @@ impl Engine {
         }
         self.timetable.enter(&pair, plan.backoff.interval(), of);
         self.pairs.insert(pair, Pair::new(plan, judge));
-    }
-
-    /// Swaps what is watched: new pairs enter, old ones leave, the rest keep their state under the new rules.
-    pub(super) fn reload(&mut self, plans: Plans) -> Reloaded {
-        self.guard.set_rules(plans.guard);
-        self.gate = Arc::new(Semaphore::new(plans.attempts_at_once));
-        self.places = Arc::new(Semaphore::new(plans.remedies_at_once));
-        let wanted: HashMap<PairName, Arc<Plan>> =
-            plans.pairs.into_iter().map(|plan| (plan.pair.clone(), plan)).collect();
-        let gone: Vec<PairName> = self.pairs.keys().filter(|pair| !wanted.contains_key(*pair)).cloned().collect();
-        for pair in &gone {
-            self.timetable.leave(pair);
-            // Its runs and changes still count, should it come back within their window.
-            self.guard.rose(pair);
-            if let Some(left) = self.pairs.remove(pair) {
-                let mut batch = Batch::new(pair.clone(), self.clock.now());
-                batch.retired(left.judge.outage());
-                self.ledger.record(batch);
-            }
-        }
-        let of = wanted.len();
-        let mut reloaded = Reloaded { removed: gone.len(), ..Reloaded::default() };
-        for (pair, plan) in wanted {
-            if let Some(known) = self.pairs.get_mut(&pair) {
-                reloaded.kept += 1;
-                known.judge.set_rules(plan.rules());
-                if known.judge.outage().is_some() {
-                    self.timetable.set_interval(&pair, plan.backoff.interval());
-                } else {
-                    self.timetable.enter(&pair, plan.backoff.interval(), of);
-                }
-                let moved = known.plan.url() != plan.url();
-                known.plan = plan;
-                if moved && known.moved() {
-                    self.timetable.at_once(&pair);
-                }
-                // What is being looked at may be another target by now.
-                known.stale = known.doing == Doing::Checking;
-            } else {
-                reloaded.added += 1;
-                self.enter_one(plan, None, of);
-            }
-        }
-        self.weather();
-        self.miss_witnesses();
-        self.watched();
-        reloaded
     }
 }
 

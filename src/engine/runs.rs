@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::domain::refusal::Refusal;
-use crate::domain::remedy::{RunId, Verdict};
+use crate::domain::remedy::{IncidentId, RunId, Verdict};
 use crate::domain::step::Seen;
 use crate::remedy::{Call, Done};
 
@@ -213,9 +214,15 @@ impl Engine {
             return self.drill_ran(member, done, ended);
         }
         let heals = member.heals();
-        let Member { call, rung, reply, .. } = member;
+        let Member { call, rung, reply, why, .. } = member;
         let mut batch = Batch::new(call.pair.clone(), self.clock.now());
         batch.ran(&call, done);
+        if !heals && rung.once && done.run.started {
+            // What a person starts stays as long as the pair is down; what a drill starts is ended after it.
+            let ended_under = matches!(why, Why::Drill { .. }).then(|| IncidentId(Uuid::now_v7()));
+            self.step(&call.pair, Seen::Begun { ends: rung.ends.to_string(), ended_under });
+            self.keep_state(&call.pair, &mut batch);
+        }
         let still_down = done.run.verdict_unless_up();
         if heals && self.is_judged_by(&call) {
             self.follow(&call.pair, Seen::Ran(done.run.clone()), &mut batch);
@@ -262,7 +269,7 @@ impl Engine {
         let pair = member.call.pair.clone();
         // A harmless drill was never counted.
         if member.why != (Why::Drill { really: false }) {
-            self.guard.unsent(&pair);
+            self.guard.unsent(&pair, member.at);
         }
         self.narrator.refused(&pair, refusal);
         let mut batch = Batch::new(pair.clone(), self.clock.now());

@@ -1,81 +1,19 @@
-//! The verify window after a run, and what a pair waits for until its next check.
+//! The verify window after a run. What a pair waits for meanwhile lives in `pair`.
 //!
 //! A window proves a run only for the target and the incident that it was run for.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::remedy::{RunId, Verdict};
+use crate::domain::remedy::Verdict;
 use crate::domain::step::Seen;
 use crate::remedy::Call;
 
 use super::ledger::Batch;
 use super::plan::Rung;
 use super::turn::awaits;
-use super::{ByHand, Doing, Engine, Pair, Report, round};
-
-/// Runs of a pair that its own does not tell of.
-#[derive(Debug, Default)]
-pub(super) struct Aside {
-    /// Those that people ordered, oldest first, and how far each is.
-    by_hand: Vec<(RunId, Doing)>,
-    /// Those that were begun for the target that the pair had before a reload: what is seen now is none of their doing.
-    elsewhere: HashSet<RunId>,
-}
-
-impl Aside {
-    /// True when the run was begun for another target.
-    pub(super) fn is_elsewhere(&self, run: RunId) -> bool {
-        self.elsewhere.contains(&run)
-    }
-}
-
-impl Pair {
-    /// Takes a person's order. No check and no run of its own goes beside it: what was seen of a service that is being
-    /// restarted would be acted on.
-    pub(super) fn ordered_by_hand(&mut self, run: RunId) {
-        self.aside.by_hand.push((run, Doing::Healing));
-        if self.run.is_none() {
-            (self.doing, self.run) = (Doing::Healing, Some(run));
-        }
-    }
-
-    /// Says that the effect of this run is being looked for.
-    pub(super) fn verifies(&mut self, run: RunId) {
-        if self.run == Some(run) {
-            self.doing = Doing::Verifying;
-        }
-        for (_, doing) in self.aside.by_hand.iter_mut().filter(|(one, _)| *one == run) {
-            *doing = Doing::Verifying;
-        }
-    }
-
-    /// Says that the pair has another target now. What would be seen up in an open window is that one, so nothing waits
-    /// for a window any more; true when the pair can be checked at once.
-    pub(super) fn moved(&mut self) -> bool {
-        let Aside { by_hand, elsewhere } = &mut self.aside;
-        elsewhere.extend(self.run);
-        elsewhere.extend(by_hand.iter().map(|(run, _)| *run));
-        by_hand.retain(|(_, doing)| *doing != Doing::Verifying);
-        self.doing == Doing::Verifying && self.hand_over()
-    }
-
-    /// Ends a run; true when the pair waits for nothing any more because of that.
-    fn over(&mut self, run: RunId) -> bool {
-        self.aside.by_hand.retain(|(one, _)| *one != run);
-        self.aside.elsewhere.remove(&run);
-        self.run == Some(run) && self.hand_over()
-    }
-
-    /// Goes on to wait for a person's order that is still under way; true when there is none.
-    fn hand_over(&mut self) -> bool {
-        let next = self.aside.by_hand.first();
-        (self.doing, self.run) = next.map_or((Doing::Waiting, None), |(run, doing)| (*doing, Some(*run)));
-        self.run.is_none()
-    }
-}
+use super::{ByHand, Engine, Pair, Report, round};
 
 impl Engine {
     /// True when the run was begun for a target that its pair has no more.

@@ -12,6 +12,13 @@ use crate::domain::name::{PairName, SiteName};
 use crate::domain::notice::Notice;
 use crate::domain::remedy::{IncidentId, RunId};
 
+const UNFINISHED: &str = "SELECT id, incident, pair, site, command, rung, attempt, intended_at FROM runs \
+    WHERE ended_at IS NULL AND refusal IS NULL AND verdict IS NULL ORDER BY intended_at, id";
+
+/// No more than can be at work at once, by far.
+const INTERRUPTED: &str = "SELECT id, incident, pair, site, command, rung, attempt, intended_at FROM runs \
+    WHERE ended_at IS NULL AND verdict = 'interrupted' ORDER BY intended_at DESC, id LIMIT 1000";
+
 /// Everything a start needs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Saved {
@@ -19,6 +26,8 @@ pub struct Saved {
     pub states: Vec<(PairName, String)>,
     /// Runs that were intended and whose end is not known, oldest first.
     pub unfinished: Vec<Order>,
+    /// The latest runs whose end was not known at an earlier start, and never will be.
+    pub interrupted: Vec<Order>,
     /// Notices that still wait, in order of delivery.
     pub outbox: Vec<PendingNotice>,
     /// First messages of open incidents and of incidents with waiting notices.
@@ -69,15 +78,11 @@ impl Store {
             let read = pair.parse().map(|name| (name, state));
             keep(&mut saved.states, &mut saved.unreadable, "state", &pair, read);
         }
-        let rows: Vec<OrderRow> = self::rows(
-            pool,
-            "SELECT id, incident, pair, site, command, rung, attempt, intended_at FROM runs \
-             WHERE ended_at IS NULL AND refusal IS NULL AND verdict IS NULL ORDER BY intended_at, id",
-        )
-        .await?;
-        for row in rows {
-            let id = row.id.clone();
-            keep(&mut saved.unfinished, &mut saved.unreadable, "run", &id, row.read());
+        for (into, sql) in [(&mut saved.unfinished, UNFINISHED), (&mut saved.interrupted, INTERRUPTED)] {
+            for row in self::rows::<OrderRow>(pool, sql).await? {
+                let id = row.id.clone();
+                keep(into, &mut saved.unreadable, "run", &id, row.read());
+            }
         }
         let rows: Vec<(String, String, String, i64, Option<i64>)> = self::rows(
             pool,

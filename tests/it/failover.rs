@@ -180,6 +180,8 @@ async fn a_crash_in_each_state_repeats_nothing() {
     stage.lan.cut("active");
     stage.agent.record(PAIR, 1).await;
     stage.becomes("active_dead");
+    // By the next look the end of the start is on disk; one that may still be at work would hold back the stop below.
+    stage.more(1, "Unavailable [").await;
     stage.agent.kill();
     stage.agent.start();
     stage.more(3, "Unavailable [").await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use monitor::domain::ladder::Mode;
 use monitor::domain::remedy::RunStatus;
+use monitor::domain::stop::Scope;
 use monitor::engine::Saved;
 use monitor::engine::handle::Unmet;
 use monitor::engine::plan::Plan;
@@ -261,4 +262,55 @@ async fn what_is_run_on_recovery_is_never_run_twice_wherever_a_kill_falls() {
         assert_eq!(told.iter().filter(|word| word.starts_with("up ")).count(), 1, "killed at {kill}: {told:?}");
         watch.end().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_is_for_the_command_that_was_asked_and_for_no_other_that_a_reload_put_there() {
+    let world = World::new();
+    let watch = world.watch(stuck(&world, &[(Auto, 0.0), (Approve, 0.0)]));
+    world.until(40.0).await;
+    let id = approval(&watch).await.unwrap();
+    let other = |name, mode| {
+        let ladder = vec![rung("one", Auto, 0.0), rung(name, mode, 0.0)];
+        vec![world.plan(Spec { max: 60.0, ..pair("A", ladder) }, down)]
+    };
+    for (name, mode) in [("reboot", Approve), ("two", Dry)] {
+        watch.handle.reload(plans(other(name, mode), calm())).await.unwrap();
+        let late = watch.handle.answer(id.clone(), true, "anna".to_owned()).await;
+        assert_eq!(late, Err(Unmet::NoSuchApproval(id.clone())));
+    }
+    world.until(60.0).await;
+    assert_eq!(ran(&world), ["run one"]);
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_who_stopped_healing_is_not_overruled_by_one_who_approves() {
+    let world = World::new();
+    let watch = world.watch(stuck(&world, &[(Approve, 0.0)]));
+    world.until(10.0).await;
+    let id = approval(&watch).await.unwrap();
+    watch.handle.stop(Scope::All, "boris".to_owned(), None).await.unwrap();
+    assert_eq!(watch.handle.answer(id.clone(), true, "anna".to_owned()).await, Err(Unmet::Refused("stopped")));
+    watch.handle.resume(Scope::All, "boris".to_owned()).await.unwrap();
+    assert!(watch.handle.answer(id, true, "anna".to_owned()).await.unwrap().ordered);
+    world.until(20.0).await;
+    assert_eq!(ran(&world), ["run one"]);
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_pair_is_taken_out_is_told_because_nobody_ends_it_any_more() {
+    let world = World::new();
+    let start = Cure { once: true, ..cure("start", 1.0) };
+    let stop = Cure { repeatable: true, ..cure("stop", 1.0) };
+    let a = world.plan(Spec { recovery: Some(stop), window: 0.0, ..pair("A", vec![start]) }, down);
+    let b = world.plan(pair("B", Vec::new()), up);
+    let watch = world.watch(vec![a, b.clone()]);
+    world.until(10.0).await;
+    watch.handle.reload(plans(vec![b], calm())).await.unwrap();
+    world.until(20.0).await;
+    assert_eq!(told_of(&world, "A"), ["down #1 executed", "aftercare retired"]);
+    assert_eq!(world.count("A", "run stop"), 0);
+    watch.end().await;
 }

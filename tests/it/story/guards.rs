@@ -52,18 +52,18 @@ impl Fleet {
     }
 
     /// One pair for each, healed on one host; from 1 on so many need 0.
-    fn agent(&self, api: &BotApi, host: &Host, needy: usize) -> Agent {
+    fn agent(&self, api: &BotApi, host: &Host, dependents: usize) -> Agent {
         let mut agent = Agent::telling(api);
         let mut settings = host.site("DC1");
         let mut set = |key: String, value: String| settings.push((key, value));
         set("MAPPINGS".to_owned(), (0..PAIRS).map(|n| format!("DC1:S{n}")).collect::<Vec<_>>().join(","));
         for n in 0..PAIRS {
-            let needs = (1..=needy).contains(&n);
+            let depends = (1..=dependents).contains(&n);
             set(
                 format!("S{n}_URL"),
-                self.server.url(&if needs { format!("/S{n}?needs=S0") } else { format!("/S{n}") }),
+                self.server.url(&if depends { format!("/S{n}?needs=S0") } else { format!("/S{n}") }),
             );
-            if needs {
+            if depends {
                 set(format!("S{n}_DEPENDS_ON"), "S0".to_owned());
             }
         }

@@ -87,7 +87,12 @@ async fn a_cut_between_us_and_all_others_runs_nothing_and_is_told_once_and_a_cut
     net.lan.cut("gateway");
     net.agent.says(&["We are cut off: 0 of 1 witnesses of WITNESSES answer"]).await;
     let status = stands(&net.agent, "two unknown pairs", |status| pairs_in("unknown", status) == 2);
-    assert!(status["cut_off"]["WITNESSES"].is_string(), "{status}");
+    let since = status["cut_off"]["WITNESSES"].clone();
+    assert!(since.is_string(), "{status}");
+    net.agent.kill();
+    net.agent.start();
+    let status = stands(&net.agent, "two unknown pairs", |status| pairs_in("unknown", status) == 2);
+    assert_eq!(status["cut_off"]["WITNESSES"], since, "a kill does not forget it");
     // What could not be told waits two seconds by then: long enough to learn first that it is over.
     net.agent.says(&["did not reach telegram", "Next try in 2 s"]).await;
     net.lan.restore("gateway");

@@ -127,6 +127,28 @@ async fn waiting(agent: &mut Agent, api: &BotApi) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_for_the_command_that_was_read_and_for_no_other() {
+    let (api, target) = (BotApi::start().await, Target::start(false).await);
+    let host = Host::start(&format!("call {} /repair", target.port()));
+    let mut agent = Agent::telling(&api);
+    super::map(&mut agent, &host, &target);
+    let id = waiting(&mut agent, &api).await;
+    agent.set(&[("COMMAND", "systemctl restart everything")]);
+    agent.signal(rustix::process::Signal::HUP);
+    agent.says(&["The configuration was read again"]).await;
+    let said = ordered(&agent, &["approve", &id], 1);
+    assert!(said.contains(&format!("no approval `{id}` is asked for")), "{said}");
+    agent.says_times(2, &["COMMAND_EXECUTED", "restart everything", "awaiting_approval"]).await;
+    let asked = json(&agent, &["approve", "--json"], 0);
+    let other = asked[0]["id"].as_str().unwrap();
+    assert!(other != id && host.stamps().is_empty(), "{asked}");
+    ordered(&agent, &["approve", other], 0);
+    agent.says(&["DC3-SRV4 is up again"]).await;
+    agent.stop();
+    assert!(host.stamps().len() == 1 && host.stamps()[0].ends_with("restart everything"), "{:?}", host.stamps());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approved_command_runs_once_and_whoever_comes_second_is_told() {
     let (api, target) = (BotApi::start().await, Target::start(false).await);
     let host = Host::start(&format!("call {} /repair", target.port()));

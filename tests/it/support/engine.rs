@@ -182,7 +182,9 @@ impl World {
         let who = pair.server.to_string();
         let probe = Scripted { world: self.clone(), who, script: Mutex::new((0, Box::new(script))) };
         let verify = VerifyRules { window: secs(spec.window), interval: secs(5.0) };
+        let ending = spec.recovery.as_ref().map_or("", |cure| cure.command);
         let rung = |cure: Cure| Rung {
+            ends: if cure.once { ending.into() } else { "".into() },
             command: cure.command.into(),
             site: pair.site.clone(),
             login: pair.site.clone(),

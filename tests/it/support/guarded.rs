@@ -83,19 +83,20 @@ pub fn runs(world: &World) -> usize {
 pub fn saved(world: &World) -> Saved {
     let (mut runs, mut over, mut changes, mut whose) =
         (Vec::<Order>::new(), HashSet::new(), Vec::new(), HashMap::new());
-    let mut skipped = HashSet::new();
+    let (mut skipped, mut interrupted) = (HashSet::new(), HashSet::new());
     for write in world.writes() {
         match write {
-            Write::RunIntended(order) => match runs.iter_mut().find(|known: &&mut Order| known.run == order.run) {
-                // Ordered again when it was sent: that moment counts.
-                Some(known) => *known = order,
-                None => runs.push(order),
-            },
+            Write::RunIntended(order) => {
+                runs.retain(|run| run.run != order.run);
+                runs.push(order);
+            }
             Write::RunEnded(ended) => drop(over.insert(ended.run)),
             Write::RunJudged { run, verdict, .. } => {
                 over.insert(run);
-                if matches!(verdict, Verdict::Skipped(_)) {
-                    skipped.insert(run);
+                match verdict {
+                    Verdict::Skipped(_) => drop(skipped.insert(run)),
+                    Verdict::Interrupted => drop(interrupted.insert(run)),
+                    _ => {}
                 }
             }
             Write::IncidentOpened { id, pair, at, .. } => {
@@ -109,6 +110,7 @@ pub fn saved(world: &World) -> Saved {
     Saved {
         states: world.states(),
         runs: runs.iter().filter(|run| !skipped.contains(&run.run)).map(|run| (run.pair.clone(), run.at)).collect(),
+        interrupted: runs.iter().filter(|run| interrupted.contains(&run.run)).cloned().collect(),
         unfinished: runs.into_iter().filter(|run| !over.contains(&run.run)).collect(),
         changes,
         memory: world.memory(),
