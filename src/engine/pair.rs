@@ -112,6 +112,11 @@ pub(super) struct Aside {
 }
 
 impl Aside {
+    /// True while a person's order is under way.
+    pub(super) fn is_by_hand(&self) -> bool {
+        !self.by_hand.is_empty()
+    }
+
     /// True when the run was begun for another target.
     pub(super) fn is_elsewhere(&self, run: RunId) -> bool {
         self.elsewhere.contains(&run)

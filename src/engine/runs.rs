@@ -132,9 +132,13 @@ impl Engine {
     fn is_wanted(&mut self, host: &str) -> bool {
         while let Some(members) = self.lanes.running(host) {
             let (guard, pairs, now) = (&mut self.guard, &self.pairs, self.clock.now());
+            // Who wants what a person ordered for the same pair shares that run.
+            let shares = |one: &Member| members.iter().any(|other| other.call.pair == one.call.pair && !other.heals());
             let leaves: Leaves = members
                 .iter()
-                .filter_map(|member| Some((member.call.run, objection(guard, pairs, member, now)?)))
+                .filter_map(|member| Some((member, objection(guard, pairs, member, now)?)))
+                .filter(|(member, refusal)| *refusal != Refusal::ByHand || !shares(member))
+                .map(|(member, refusal)| (member.call.run, refusal))
                 .collect();
             self.leave_turn(host, leaves);
             if self.lanes.running(host).is_some_and(|members| !members.is_empty()) {

@@ -24,6 +24,9 @@ pub(super) fn objection(guard: &mut Guard, pairs: &Pairs, member: &Member, now: 
     if !is_planned(pairs, member) || pairs.get(pair).is_some_and(is_of_another) {
         return Some(Refusal::Changed);
     }
+    if member.heals() && pairs.get(pair).is_some_and(|known| known.aside.is_by_hand()) {
+        return Some(Refusal::ByHand);
+    }
     match member.why {
         Why::Verdict => parent_down(guard, pairs, member).or_else(|| guard.still(pair, now, pairs.len()).err()),
         Why::Recovery => guard.by_hand().err().or_else(|| guard.stopped(pair, now).err()),

@@ -122,6 +122,29 @@ async fn no_rung_of_its_own_is_sent_while_a_persons_order_is_under_way_or_verifi
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rung_of_its_own_that_waits_or_gets_ready_is_not_sent_beside_a_persons_order() {
+    for (others, connects, ordered) in [(50.0, 0.0, 35.0), (0.0, 5.0, 2.0)] {
+        let world = World::new();
+        let rungs = vec![slow_host(connects, 1.0), cure_on("h2", "byhand", 20.0)];
+        let a =
+            world.plan(Spec { max: 30.0, ..pair("A", rungs) }, down_between(if others > 0.0 { 2.0 } else { 0.0 }, 1e9));
+        let b =
+            world.plan(pair("B", vec![cure("slow", others)]), down_between(0.0, if others > 0.0 { 1e9 } else { 0.0 }));
+        let watch = world.watch(vec![a, b]);
+        world.until(ordered).await;
+        assert_eq!((world.count("A", "intend fix"), world.count("A", "run fix")), (1, 0));
+        let order = order(&watch, "A", 2);
+        world.until(ordered + 34.0).await;
+        assert_eq!((world.count("A", "run byhand"), world.count("A", "run fix")), (1, 0), "{:?}", world.words("A"));
+        assert_eq!(unsent(&world), [Refusal::ByHand]);
+        world.until(300.0).await;
+        assert!(runs(&world) > 2, "it goes on afterwards: {:?}", world.words("A"));
+        order.await.unwrap();
+        watch.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_order_of_a_person_keeps_checks_away_like_the_first() {
     let world = World::new();
     let seen = world.clone();
