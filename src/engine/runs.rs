@@ -32,17 +32,16 @@ impl Engine {
         let host = member.rung.remedy.lane().to_owned();
         let (pair, command) = (member.call.pair.clone(), member.rung.command.clone());
         match self.lanes.request(&host, member) {
-            Turn::Now => match self.places.clone().try_acquire_owned() {
-                Ok(place) => {
+            Turn::Now => {
+                if let Ok(place) = self.places.clone().try_acquire_owned() {
                     let intent = self.ledger.recorded(vec![batch], INTENT_WITHIN);
                     self.start(host, intent, place);
-                }
-                // Too many are under way elsewhere: it waits like one whose host is busy.
-                Err(_) => {
+                } else {
+                    // Too many are under way elsewhere: it waits like one whose host is busy.
                     self.ledger.record(batch);
                     self.next_turn(&host);
                 }
-            },
+            }
             turn @ (Turn::Shared | Turn::Waits) => {
                 self.narrator.waits(&pair, &command, &host, turn == Turn::Shared);
                 self.ledger.record(batch);

@@ -11,7 +11,7 @@ use monitor::engine::Saved;
 use monitor::engine::handle::HealReport;
 use monitor::engine::plan::{Plan, Plans};
 use monitor::store::Write;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::support::engine::*;
 use crate::support::guarded::*;
@@ -25,9 +25,15 @@ fn unsent(world: &World) -> Vec<Refusal> {
     world.writes().into_iter().filter_map(refusal).collect()
 }
 
-fn order(watch: &Watch, server: &str, rung: u32) -> JoinHandle<HealReport> {
+fn order(watch: &Watch, server: &str, rung: u32) -> JoinSet<HealReport> {
     let (handle, pair) = (watch.handle.clone(), name(server));
-    tokio::spawn(async move { handle.heal(pair, rung).await.expect("the order is taken") })
+    let mut order = JoinSet::new();
+    order.spawn(async move { handle.heal(pair, rung).await.expect("the order is taken") });
+    order
+}
+
+async fn report(mut order: JoinSet<HealReport>) -> HealReport {
+    order.join_next().await.expect("one order").unwrap()
 }
 
 /// A command whose host takes so many seconds to be ready.
@@ -117,7 +123,7 @@ async fn no_rung_of_its_own_is_sent_while_a_persons_order_is_under_way_or_verifi
     let order = order(&watch, "A", 3);
     world.until(200.0).await;
     assert_eq!(world.count("A", "run reboot"), 0, "{:?}", world.words("A"));
-    assert_eq!(order.await.unwrap().verdict, Verdict::Healed);
+    assert_eq!(report(order).await.verdict, Verdict::Healed);
     watch.end().await;
 }
 
@@ -139,7 +145,7 @@ async fn a_rung_of_its_own_that_waits_or_gets_ready_is_not_sent_beside_a_persons
         assert_eq!(unsent(&world), [Refusal::ByHand]);
         world.until(300.0).await;
         assert!(runs(&world) > 2, "it goes on afterwards: {:?}", world.words("A"));
-        order.await.unwrap();
+        report(order).await;
         watch.end().await;
     }
 }
@@ -160,8 +166,8 @@ async fn a_second_order_of_a_person_keeps_checks_away_like_the_first() {
     let second = order(&watch, "A", 3);
     world.until(200.0).await;
     assert_eq!((world.count("A", "run auto"), world.count("A", "open")), (0, 0), "{:?}", world.words("A"));
-    assert_eq!(first.await.unwrap().up_after, None, "the second command was at work in its window");
-    assert!(second.await.unwrap().up_after.is_some());
+    assert_eq!(report(first).await.up_after, None, "the second command was at work in its window");
+    assert!(report(second).await.up_after.is_some());
     watch.end().await;
 }
 
@@ -182,9 +188,9 @@ async fn who_is_up_again_before_a_shared_command_is_sent_leaves_it_and_it_is_run
 }
 
 /// A pair whose command waits 50 s for its host, and goes on like this after 10 s.
-async fn waits(then: See, witnessed: bool) -> (Arc<World>, Watch) {
+async fn waits(then: See, has_witnesses: bool) -> (Arc<World>, Watch) {
     let world = World::new();
-    let witnesses = witnessed.then(|| world.witnesses("WITNESSES", down_between(10.0, 500.0)));
+    let witnesses = has_witnesses.then(|| world.witnesses("WITNESSES", down_between(10.0, 500.0)));
     let p = world.plan(Spec { witnesses, ..pair("P", vec![cure("fix", 1.0)]) }, move |_, at| {
         (secs(0.0), if (2.0..500.0).contains(&at) { if at < 10.0 { See::Down } else { then } } else { See::Up })
     });
@@ -314,7 +320,7 @@ async fn a_window_of_a_persons_order_says_nothing_about_a_target_that_a_reload_b
     watch.handle.reload(plans(vec![new], calm())).await.unwrap();
     world.until(60.0).await;
     assert!(world.words("incident").is_empty(), "{:?}", world.words("incident"));
-    assert_eq!(order.await.unwrap().up_after, None);
+    assert_eq!(report(order).await.up_after, None);
     watch.end().await;
 }
 
@@ -328,7 +334,7 @@ async fn a_persons_order_is_not_refused_for_the_reason_of_those_whose_command_it
     world.until(60.0).await;
     assert!(matches!(&*unsent(&world), [Refusal::Stopped { .. }]), "{:?}", unsent(&world));
     assert_eq!(world.count("A", "run fix"), 1, "for the person: {:?}", world.words("A"));
-    assert!(order.await.unwrap().run.is_some());
+    assert!(report(order).await.run.is_some());
     watch.end().await;
 }
 
@@ -342,6 +348,6 @@ async fn a_persons_order_shares_a_command_that_was_sent_before_healing_was_stopp
     let order = order(&watch, "A", 1);
     world.until(60.0).await;
     assert_eq!(world.count("A", "run fix"), 1, "{:?}", world.words("A"));
-    assert!(order.await.unwrap().run.is_some());
+    assert!(report(order).await.run.is_some());
     watch.end().await;
 }
