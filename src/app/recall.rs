@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::guard::{Memory, Rules};
+use crate::domain::guard::Rules;
+use crate::domain::memory::Memory;
 use crate::domain::name::PairName;
 use crate::domain::outage::State;
 use crate::domain::record::Records;

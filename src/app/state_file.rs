@@ -124,6 +124,7 @@ fn taken_over(now: Timestamp) -> Outage {
         last: None,
         told: true,
         held: false,
+        climbed: 1,
         runs: 0,
         gave_up: false,
         begun: true,

@@ -6,18 +6,18 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use super::alarm::Alarms;
 use super::evidence::{Afar, Evidence, Quiet};
 use super::flap::{self, Changes, Flapping};
 use super::maintenance::Calendar;
+use super::memory::Memory;
 use super::moment::{later, until};
 use super::name::{PairName, ServerName};
 use super::reading::Cause;
 use super::refusal::Refusal;
 use super::stop::{Scope, Stop, Stops};
-use super::storm::{self, Raging, Sample, Weather};
+use super::storm::{self, Sample, Weather};
 
 /// `REMEDY_BUDGET`: so many runs per pair inside a sliding window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,20 +43,6 @@ pub struct Rules {
     pub maintenance: Calendar,
     /// `DRY_RUN`.
     pub dry_run: bool,
-}
-
-/// What of the guard cannot be read back from recorded runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Memory {
-    /// Stops in force.
-    pub stops: Stops,
-    /// The storm that goes on.
-    pub storm: Option<Raging>,
-    /// Whose changes were forgotten on a person's word.
-    pub calmed: flap::Calmed,
-    /// Alarms whose end people have not heard of; the engine keeps them.
-    pub alarms: Alarms,
 }
 
 /// Proof that the guard said yes; nothing runs without one.

@@ -98,14 +98,13 @@ impl Judge {
             Seen::Permitted(ordered) => {
                 let delay = self.rules.backoff.delay(self.failures());
                 if let State::Down(outage) = &mut self.state {
-                    outage.due = later(now, delay.max(ordered.ends_within));
-                    outage.ordered = Some(ordered);
+                    outage.permitted(now, delay, ordered);
                 }
                 Vec::new()
             }
             Seen::Refused { command, refusal } => {
                 if let State::Down(outage) = &mut self.state {
-                    outage.ordered = None;
+                    outage.refused(&refusal);
                 }
                 self.deed(now, Deed::Refused { command, refusal })
             }
@@ -235,6 +234,7 @@ impl Judge {
                     last: None,
                     told: false,
                     held: false,
+                    climbed: 0,
                     runs: 0,
                     gave_up: false,
                     begun: left.is_some(),
@@ -288,6 +288,8 @@ impl Judge {
         self.bound(now);
         // The pace that was promised before the interruption stands.
         let rest = self.outage().map_or(Duration::ZERO, |outage| until(now, outage.due));
+        // People are told whole seconds.
+        let rest = Duration::from_secs(rest.as_secs() + u64::from(rest.subsec_nanos() > 0));
         effects.extend(self.deed_in(now, Deed::Interrupted { command }, rest));
         effects.retain(|effect| !matches!(effect, Effect::Next(_)));
         effects
@@ -310,6 +312,8 @@ impl Judge {
         let spent = matches!(&deed, Deed::Refused { refusal: Refusal::BudgetSpent { .. }, .. });
         let known = std::mem::replace(&mut outage.spent, spent && !quiet) && spent;
         let held = quiet || (known && !gave_up);
+        let awaits = matches!(&deed, Deed::Refused { refusal: Refusal::AwaitingApproval { .. }, .. });
+        let asks = awaits && outage.asked.as_ref().is_some_and(|asked| asked.since == now);
         outage.told |= !held;
         outage.held |= quiet;
         let news = News::Failed(Failed {
@@ -321,6 +325,7 @@ impl Judge {
             phases: outage.phases,
             deed,
             gave_up,
+            asks,
             record: None,
             holds: Vec::new(),
         });

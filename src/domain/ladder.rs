@@ -50,16 +50,16 @@ pub enum Choice {
     TooEarly(u32, Duration),
 }
 
-/// Chooses the rung of the `failures`-th failing check of an outage that `lasted` so long: rung min(k, last), or the
-/// highest below it that may run by now. A rung that waits for a person is not climbed past. `None` without a ladder.
+/// Chooses the rung of a failing check of an outage that `lasted` so long: rung min(k, last) when this is the k-th check at
+/// which the ladder is climbed, or the highest below it that may run by now. A rung that waits for a person is not climbed past. `None` without a ladder.
 pub fn choose(
     ladder: impl IntoIterator<Item = Terms>,
-    failures: u32,
+    climbs: u32,
     lasted: Duration,
     answers: &Answers,
 ) -> Option<Choice> {
     let mut choice = None;
-    for (number, terms) in (1..=failures.max(1)).zip(ladder) {
+    for (number, terms) in (1..=climbs.max(1)).zip(ladder) {
         if lasted < terms.after {
             return Some(choice.unwrap_or(Choice::TooEarly(number, terms.after)));
         }

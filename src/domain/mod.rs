@@ -11,6 +11,7 @@ pub mod guard;
 pub mod judge;
 pub mod ladder;
 pub mod maintenance;
+pub mod memory;
 pub mod millis;
 pub mod moment;
 pub mod name;

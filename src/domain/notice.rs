@@ -129,6 +129,9 @@ pub struct Failed {
     /// True once in an incident: the last rung has run, and the pair is still down.
     #[serde(default)]
     pub gave_up: bool,
+    /// True when a person's approval is asked for, and was not before.
+    #[serde(default)]
+    pub asks: bool,
     /// What the command has achieved for this pair so far.
     #[serde(default)]
     pub record: Option<Record>,

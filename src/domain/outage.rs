@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ladder::Answers;
+use super::moment::later;
 use super::reading::{Fault, Phases};
+use super::refusal::Refusal;
 use super::remedy::{IncidentId, RunId};
 
 /// Where a pair stands. It is saved as it is and goes on after a restart.
@@ -53,6 +55,9 @@ pub struct Outage {
     /// A failure was held back from them. When none was told, they are not told that it is over either.
     #[serde(default)]
     pub held: bool,
+    /// Rungs that were run, or that said what they would do: what a guard refused does not climb the ladder.
+    #[serde(default)]
+    pub climbed: u32,
     /// Commands that reached their host.
     #[serde(default)]
     pub runs: u32,
@@ -94,6 +99,22 @@ pub struct Answer {
 }
 
 impl Outage {
+    /// Takes that a command was permitted; the pair is looked at again after `delay`, or once it must have ended.
+    pub(super) fn permitted(&mut self, now: Timestamp, delay: Duration, ordered: Ordered) {
+        self.due = later(now, delay.max(ordered.ends_within));
+        // An order is given again when its turn comes.
+        let again = self.ordered.as_ref().is_some_and(|known| known.run == ordered.run);
+        self.climbed = self.climbed.saturating_add(u32::from(!again));
+        self.ordered = Some(ordered);
+    }
+
+    /// Takes that a command was refused, before or after it was permitted.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        let unsent = self.ordered.take().is_some();
+        let dry = matches!(refusal, Refusal::DryRun | Refusal::DryRung);
+        self.climbed = (self.climbed + u32::from(dry)).saturating_sub(u32::from(unsent));
+    }
+
     /// Takes that a command may have had its effect: what it begins has to be ended.
     pub(super) fn begins(&mut self, ordered: &Ordered, started: bool) {
         if ordered.once && started {

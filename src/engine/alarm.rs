@@ -1,4 +1,5 @@
-//! Alarms: what is told once in place of many failures. A storm, witnesses that do not answer, a pair that flaps.
+//! Alarms: what is told once in place of many failures (a storm, witnesses that do not answer, a pair that flaps), and
+//! whose failures are not told because of them.
 
 use std::collections::HashSet;
 
@@ -6,8 +7,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::alarm::Told;
+use crate::domain::evidence::Quiet;
 use crate::domain::flap::Flapping;
-use crate::domain::guard::Memory;
+use crate::domain::memory::Memory;
 use crate::domain::name::PairName;
 use crate::domain::notice::{CutOff, News};
 use crate::domain::remedy::IncidentId;
@@ -67,7 +69,11 @@ impl Engine {
             witnesses.set_missed(self.alarms.cut_off.contains_key(witnesses.key()));
             known.insert(witnesses.key());
         }
-        self.alarms.cut_off.retain(|key, _| known.contains(key.as_str()));
+        let gone: Vec<String> =
+            self.alarms.cut_off.keys().filter(|key| !known.contains(key.as_str())).cloned().collect();
+        for key in gone {
+            self.reconnected(&key);
+        }
     }
 
     /// Says once that witnesses do not answer, and once that they answer again.
@@ -77,21 +83,29 @@ impl Engine {
         let now = self.clock.now();
         let key = witnesses.key();
         witnesses.set_missed(!answer.is_enough());
-        let mut batch = Batch::of_agent(now);
         if answer.is_enough() {
-            let Some(told) = self.alarms.cut_off.remove(key) else { return };
-            self.narrator.info(&Line::Reconnected { key });
-            batch.tell(told.id, News::Reconnected { key: key.to_owned(), since: told.since, until: now });
-        } else {
-            if self.alarms.cut_off.contains_key(key) {
-                return;
-            }
-            let told = begun(now);
-            self.alarms.cut_off.insert(key.to_owned(), told);
-            let cut = CutOff { key: key.to_owned(), answered: answer.answered, of: answer.of, needed: answer.quorum };
-            self.narrator.warn(&Line::CutOff { cut: &cut });
-            batch.tell(told.id, News::CutOff(cut));
+            return self.reconnected(key);
         }
+        if self.alarms.cut_off.contains_key(key) {
+            return;
+        }
+        let told = begun(now);
+        self.alarms.cut_off.insert(key.to_owned(), told);
+        let cut = CutOff { key: key.to_owned(), answered: answer.answered, of: answer.of, needed: answer.quorum };
+        self.narrator.warn(&Line::CutOff { cut: &cut });
+        let mut batch = Batch::of_agent(now);
+        batch.tell(told.id, News::CutOff(cut));
+        batch.memory(&self.memory(now));
+        self.ledger.record(batch);
+    }
+
+    /// Says that witnesses answer again, or are asked no more.
+    fn reconnected(&mut self, key: &str) {
+        let now = self.clock.now();
+        let Some(told) = self.alarms.cut_off.remove(key) else { return };
+        let mut batch = Batch::of_agent(now);
+        self.narrator.info(&Line::Reconnected { key });
+        batch.tell(told.id, News::Reconnected { key: key.to_owned(), since: told.since, until: now });
         batch.memory(&self.memory(now));
         self.ledger.record(batch);
     }
@@ -117,5 +131,33 @@ impl Engine {
         self.narrator.told(pair, &news);
         batch.tell(incident, news);
         batch.memory(&self.memory(now));
+    }
+
+    /// Counts a failing pair towards a storm, unless its failure is explained: by what it depends on, or by maintenance.
+    pub(super) fn count(&mut self, pair: &PairName) {
+        let now = self.clock.now();
+        let Some(known) = self.pairs.get(pair) else { return };
+        let parent_is_down = known.plan.parents.iter().any(|parent| self.guard.is_down(&parent.server));
+        if parent_is_down || known.evidence.parent.is_some() || self.guard.maintenance(pair, now).is_some() {
+            self.guard.rose(pair);
+        } else {
+            self.guard.fell(pair, now);
+        }
+    }
+
+    /// True when the pair's changes are its own: not those of a storm, of maintenance or of what it depends on.
+    pub(super) fn is_its_own(&self, pair: &PairName) -> bool {
+        let quiet = self.pairs.get(pair).and_then(|known| known.judge.quiet());
+        matches!(quiet, None | Some(Quiet::Flapping))
+    }
+
+    /// Finds out whether failures of a pair are told now.
+    pub(super) fn hush(&mut self, pair: &PairName) {
+        let (now, watched) = (self.clock.now(), self.pairs.len());
+        let Some(known) = self.pairs.get_mut(pair) else { return };
+        if let Some(parent) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
+            known.evidence.parent.get_or_insert_with(|| parent.server.clone());
+        }
+        known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
     }
 }

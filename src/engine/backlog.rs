@@ -101,6 +101,7 @@ mod tests {
             phases: Phases::default(),
             deed: Deed::Nothing,
             gave_up: false,
+            asks: false,
             record: None,
             holds: Vec::new(),
         };

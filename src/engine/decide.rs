@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::evidence::Quiet;
 use crate::domain::ladder::{self, Choice};
 use crate::domain::name::PairName;
 use crate::domain::notice::{Deed, News};
@@ -137,34 +136,6 @@ impl Engine {
         self.write(batch, permitted);
     }
 
-    /// Counts a failing pair towards a storm, unless its failure is explained: by what it depends on, or by maintenance.
-    pub(super) fn count(&mut self, pair: &PairName) {
-        let now = self.clock.now();
-        let Some(known) = self.pairs.get(pair) else { return };
-        let parent_is_down = known.plan.parents.iter().any(|parent| self.guard.is_down(&parent.server));
-        if parent_is_down || known.evidence.parent.is_some() || self.guard.maintenance(pair, now).is_some() {
-            self.guard.rose(pair);
-        } else {
-            self.guard.fell(pair, now);
-        }
-    }
-
-    /// True when the pair's changes are its own: not those of a storm, of maintenance or of what it depends on.
-    fn is_its_own(&self, pair: &PairName) -> bool {
-        let quiet = self.pairs.get(pair).and_then(|known| known.judge.quiet());
-        matches!(quiet, None | Some(Quiet::Flapping))
-    }
-
-    /// Finds out whether failures of a pair are told now.
-    pub(super) fn hush(&mut self, pair: &PairName) {
-        let (now, watched) = (self.clock.now(), self.pairs.len());
-        let Some(known) = self.pairs.get_mut(pair) else { return };
-        if let Some(parent) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
-            known.evidence.parent.get_or_insert_with(|| parent.server.clone());
-        }
-        known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
-    }
-
     /// Tells the judge what was seen, carries out what follows, and writes it down.
     pub(super) fn see(&mut self, pair: &PairName, seen: Seen) {
         let mut batch = Batch::new(pair.clone(), self.clock.now());
@@ -261,7 +232,7 @@ impl Engine {
         let terms = known.plan.ladder.iter().map(|rung| rung.terms);
         let command = |rung: u32| known.plan.exact(rung).map(|rung| &*rung.command);
         let answers = outage.answers(command);
-        let choice = ladder::choose(terms, attempt, lasted, &answers).ok_or_else(stopping)?;
+        let choice = ladder::choose(terms, outage.climbed.saturating_add(1), lasted, &answers).ok_or_else(stopping)?;
         let (rung, hindrance) = match choice {
             Choice::Run(rung) => (rung, None),
             Choice::Dry(rung) => (rung, Some(Refusal::DryRung)),

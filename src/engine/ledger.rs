@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::domain::guard::Memory;
+use crate::domain::memory::Memory;
 use crate::domain::name::PairName;
 use crate::domain::notice::{News, Notice};
 use crate::domain::outage::{Outage, State};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::guard::Memory;
 use crate::domain::judge::Judge;
+use crate::domain::memory::Memory;
 use crate::domain::name::PairName;
 use crate::domain::outage::State;
 use crate::domain::record::Records;

@@ -256,6 +256,7 @@ fn failed(failures: u32, next: f64, deed: Deed) -> News {
         phases: Phases { dns: Some(Duration::from_millis(5)), ..Phases::default() },
         deed,
         gave_up: false,
+        asks: false,
         record: None,
         holds: Vec::new(),
     })

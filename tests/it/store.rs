@@ -134,6 +134,7 @@ fn notice(n: u128) -> Notice {
         phases: Phases::default(),
         deed: Deed::Nothing,
         gave_up: false,
+        asks: false,
         record: None,
         holds: Vec::new(),
     };

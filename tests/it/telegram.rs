@@ -81,6 +81,7 @@ fn failed(command: &str, run: Run) -> News {
         phases: Phases::default(),
         deed: Deed::Command { command: command.to_owned(), run },
         gave_up: false,
+        asks: false,
         record: None,
         holds: Vec::new(),
     })

@@ -236,7 +236,8 @@ impl Delivery {
     fn outgoing(&self, notice: &Notice, rich: Rich) -> Outgoing {
         let reply_to = self.threads.get(&notice.incident).cloned();
         // What was not told before is no repeat, and that healing does not help is news.
-        let repeat = matches!(&notice.news, News::Failed(failed) if failed.failures > 1 && !failed.gave_up);
+        let repeat =
+            matches!(&notice.news, News::Failed(failed) if failed.failures > 1 && !failed.gave_up && !failed.asks);
         Outgoing { rich, silent: repeat && reply_to.is_some(), reply_to }
     }
 

@@ -95,6 +95,7 @@ pub fn failed(failures: u32, next: f64, deed: Deed) -> Failed {
         },
         deed,
         gave_up: false,
+        asks: false,
         record: None,
         holds: Vec::new(),
     }

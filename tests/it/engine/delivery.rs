@@ -37,6 +37,7 @@ fn fell(server: &str, failures: u32) -> Notice {
         phases: Phases::default(),
         deed: Deed::Nothing,
         gave_up: false,
+        asks: false,
         record: None,
         holds: Vec::new(),
     };

@@ -314,3 +314,16 @@ async fn a_start_whose_pair_is_taken_out_is_told_because_nobody_ends_it_any_more
     assert_eq!(world.count("A", "run stop"), 0);
     watch.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_guard_refused_does_not_climb_the_ladder() {
+    let world = World::new();
+    let watch = world.watch(stuck(&world, &[(Auto, 0.0), (Auto, 0.0)]));
+    watch.handle.stop(Scope::All, "anna".to_owned(), None).await.unwrap();
+    world.until(200.0).await;
+    assert!(world.count("A", "refuse stopped") >= 3);
+    watch.handle.resume(Scope::All, "anna".to_owned()).await.unwrap();
+    world.until(350.0).await;
+    assert_eq!(ran(&world)[..2], ["run one", "run two"], "the mildest comes first, however long nothing was run");
+    watch.end().await;
+}

@@ -128,7 +128,7 @@ async fn a_kill_before_the_alarm_reached_the_disk_still_runs_nothing() {
     let watch = world.watch_with(all(&world, spans), stormy(), Saved::default(), time);
     world.until(250.0).await;
     watch.cut().await;
-    let lost = Saved { memory: monitor::domain::guard::Memory::default(), ..saved(&world) };
+    let lost = Saved { memory: monitor::domain::memory::Memory::default(), ..saved(&world) };
     let watch = world.watch_with(all(&world, spans), stormy(), lost, time);
     world.until(1000.0).await;
     assert_eq!(runs(&world), 0);
