@@ -81,10 +81,12 @@ impl Guard {
         self.runs.entry(pair.clone()).or_default().push_back(at);
     }
 
-    /// Takes the last run of `pair` back: it was permitted and never sent.
-    pub fn unsent(&mut self, pair: &PairName) {
-        if let Some(runs) = self.runs.get_mut(pair) {
-            runs.pop_back();
+    /// Takes the run of `pair` back that was permitted at `at` and never sent.
+    pub fn unsent(&mut self, pair: &PairName, at: Timestamp) {
+        if let Some(runs) = self.runs.get_mut(pair)
+            && let Some(its_own) = runs.iter().rposition(|started| *started <= at)
+        {
+            runs.remove(its_own);
         }
     }
 

@@ -38,6 +38,17 @@ fn a_spent_budget_says_when_the_next_run_is_allowed() {
 }
 
 #[test]
+fn a_run_that_was_never_sent_is_taken_back_and_a_later_one_stays() {
+    let mut guard = guard(2, false);
+    guard.started(&pair(1), at(0));
+    guard.started(&pair(1), at(100));
+    guard.unsent(&pair(1), at(0));
+    assert_eq!((guard.spent(&pair(1), at(200)), guard.spent(&pair(1), at(3650))), (1, 1), "that of second 100 counts");
+    guard.unsent(&pair(1), at(100));
+    assert_eq!(guard.spent(&pair(1), at(3650)), 0);
+}
+
+#[test]
 fn a_name_that_does_not_exist_is_not_healed() {
     assert_eq!(guard(2, false).decide(&pair(1), Cause::Dns, &NOTHING, at(0), 10).unwrap_err(), Refusal::NameNotFound);
 }

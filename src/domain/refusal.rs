@@ -104,6 +104,10 @@ pub enum Refusal {
     Stopping,
     /// The pair came back before the command was sent.
     UpAgain,
+    /// A person's order for the pair is under way: nothing of its own goes beside it.
+    ByHand,
+    /// It is not certain any more that the pair is down: the look right before sending could not be made, or time was lost.
+    Unsure,
     /// The command waited for its host's turn, and meanwhile the pair was taken out of the configuration.
     Retired,
     /// The configuration changed while the command waited for its turn.
@@ -137,6 +141,8 @@ impl Refusal {
             Self::NotRecorded => "not_recorded",
             Self::Stopping => "stopping",
             Self::UpAgain => "up_again",
+            Self::ByHand => "by_hand",
+            Self::Unsure => "unsure",
             Self::Retired => "retired",
             Self::Changed => "changed",
             Self::NoHarmlessForm => "no_harmless_form",

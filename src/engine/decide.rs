@@ -286,7 +286,10 @@ impl Engine {
     /// Writes the batch; a permitted command starts once its intent is on disk and its host is free.
     pub(super) fn write(&mut self, batch: Batch, permitted: Option<Permitted>) {
         match permitted {
-            Some(Permitted { call, rung, why }) => self.request(batch, Member { call, rung, why, reply: None }),
+            Some(Permitted { call, rung, why }) => {
+                let at = self.clock.now();
+                self.request(batch, Member { call, rung, why, at, reply: None });
+            }
             None => self.ledger.record(batch),
         }
     }

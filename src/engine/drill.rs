@@ -24,7 +24,7 @@ use super::ledger::Batch;
 use super::plan::{Rung, VerifyRules};
 use super::rehearsal::Rehearsal;
 use super::runs::INTENT_WITHIN;
-use super::{Doing, Engine, Report, round};
+use super::{Engine, Report, round};
 
 /// Which rung a harmless command is in the records: none of the ladder, so that it counts nowhere.
 const NO_RUNG: u32 = 0;
@@ -139,13 +139,12 @@ impl Engine {
         batch.intended(&call, &rung);
         if really {
             self.guard.started(&pair, now);
-            if let Some(known) = self.pairs.get_mut(&pair).filter(|known| known.run.is_none()) {
-                // No check of its own runs beside it: what it saw of a service that is being restarted would be acted on.
-                (known.doing, known.run) = (Doing::Healing, Some(run));
+            if let Some(known) = self.pairs.get_mut(&pair) {
+                known.ordered_by_hand(run);
             }
         }
         self.drills.insert(run, drill);
-        self.request(batch, Member { call, rung, why: Why::Drill { really }, reply: None });
+        self.request(batch, Member { call, rung, why: Why::Drill { really }, at: now, reply: None });
     }
 
     /// Says what the guard would say if the pair were down now.
@@ -196,8 +195,8 @@ impl Engine {
             self.release(&call);
         } else if really {
             self.lanes.window_opened(rung.remedy.lane(), &rung);
-            if let Some(known) = self.pairs.get_mut(&call.pair).filter(|known| known.run == Some(call.run)) {
-                known.doing = Doing::Verifying;
+            if let Some(known) = self.pairs.get_mut(&call.pair) {
+                known.verifies(call.run);
             }
         }
         drill.sent = Some((call, rung)).filter(|_| started);

@@ -121,7 +121,7 @@ impl Engine {
             self.guard.started(&pair, now);
             let host = wanted.remedy.lane().to_owned();
             self.ledger.record(batch);
-            let member = Member { call, rung: wanted, why: Why::Approved, reply: None };
+            let member = Member { call, rung: wanted, why: Why::Approved, at: now, reply: None };
             if self.lanes.request(&host, member) == Turn::Now {
                 // It waited for its answer: the pair is looked at first.
                 self.next_turn(&host);

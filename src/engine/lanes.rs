@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::domain::refusal::Refusal;
@@ -20,12 +21,17 @@ struct Job {
     veto: Veto,
 }
 
-/// Why a command must not be sent, should it not have been yet.
-pub type Veto = Arc<OnceLock<Refusal>>;
+/// Why a command must not be sent; `None` once it was, and then no veto can be set any more.
+pub type Veto = Arc<OnceLock<Option<Refusal>>>;
 
 impl Job {
     fn new(first: Member) -> Self {
         Self { rung: first.rung.clone(), members: vec![first], veto: Veto::default() }
+    }
+
+    /// True when it will be refused, for reasons of those who are in it by now.
+    fn is_vetoed(&self) -> bool {
+        matches!(self.veto.get(), Some(Some(_)))
     }
 }
 
@@ -37,6 +43,8 @@ pub struct Member {
     pub rung: Rung,
     /// Why it is run.
     pub why: Why,
+    /// When it was permitted.
+    pub at: Timestamp,
     /// Who waits for the outcome, when a person ordered it.
     pub reply: Option<oneshot::Sender<HealReport>>,
 }
@@ -138,7 +146,7 @@ impl Lanes {
         let mut jobs = std::iter::once(&mut lane.running).chain(lane.waiting.iter_mut());
         // The same text under another login is another deed, and may be refused where this one is not.
         let wanted = &member.rung;
-        let same = |job: &&mut Job| is_same(&job.rung, wanted);
+        let same = |job: &&mut Job| is_same(&job.rung, wanted) && !job.is_vetoed();
         if let Some(same) = jobs.find(same) {
             same.members.push(member);
             return Turn::Shared;
@@ -163,7 +171,7 @@ impl Lanes {
             let objections: Option<Vec<Refusal>> = members.iter().map(&mut objection).collect();
             if let Some(first) = objections.and_then(|all| all.into_iter().next()) {
                 // The first reason stands.
-                let _ = veto.set(first);
+                let _ = veto.set(Some(first));
             }
         }
     }

@@ -5,13 +5,12 @@
 //! `round` holds what is done between two decisions, `decide` and `runs` the decisions, `ledger` what is written of them.
 //! Between probe and judge `weigh` finds out what speaks for or against a failure.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,9 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::alarm::Alarms;
 use crate::domain::evidence::Evidence;
 use crate::domain::guard::Guard;
-use crate::domain::judge::Judge;
 use crate::domain::name::PairName;
-use crate::domain::reading::Reading;
 use crate::domain::record::Records;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::RunId;
@@ -43,6 +40,7 @@ mod lateness;
 pub mod ledger;
 pub mod narrate;
 mod orders;
+mod pair;
 pub mod plan;
 mod rehearsal;
 mod reload;
@@ -52,6 +50,7 @@ mod runs;
 mod timetable;
 mod turn;
 mod weigh;
+mod window;
 pub mod witness;
 
 use clock::{Clock, JumpDetector};
@@ -60,7 +59,8 @@ use lanes::Lanes;
 use lateness::Lateness;
 use ledger::Ledger;
 use narrate::Narrator;
-use plan::{Plan, Plans, Rung};
+use pair::{Last, Pair, Pairs};
+use plan::{Plans, Rung};
 use timetable::Timetable;
 
 /// Orders that may wait for the engine; those who order wait when it is full.
@@ -101,9 +101,6 @@ pub struct Engine {
     halt: CancellationToken,
 }
 
-/// Every pair. In no order that means anything, and yet in the same one each time, so that one story has one end.
-type Pairs = HashMap<PairName, Pair, BuildHasherDefault<DefaultHasher>>;
-
 struct Counters {
     started_at: Timestamp,
     checks: u64,
@@ -111,50 +108,13 @@ struct Counters {
     lateness: Lateness,
 }
 
-/// One pair as the engine holds it.
-struct Pair {
-    plan: Arc<Plan>,
-    judge: Judge,
-    doing: Doing,
-    /// The check under way, or the last one; a report of any other is of a pair that was taken out and entered again.
-    check: u64,
-    /// What the check under way sees is thrown away: time was lost meanwhile, or the pair has another plan now.
-    stale: bool,
-    /// The run it waits for, is healed by or is verified after.
-    run: Option<RunId>,
-    last: Option<Last>,
-    /// What was found out about its last failure.
-    evidence: Evidence,
-}
-
-impl Pair {
-    fn new(plan: Arc<Plan>, judge: Judge) -> Self {
-        Self {
-            plan,
-            judge,
-            doing: Doing::Waiting,
-            check: 0,
-            stale: false,
-            run: None,
-            last: None,
-            evidence: Evidence::default(),
-        }
-    }
-}
-
-struct Last {
-    reading: Reading,
-    /// Some attempt of that check could not look.
-    unknown: bool,
-    at: Timestamp,
-}
-
 /// What a round came to.
 #[expect(clippy::large_enum_variant, reason = "a report is moved once, from a task to the engine")]
 enum Report {
     Checked { pair: PairName, serial: u64, check: Option<round::Check> },
     Weighed { pair: PairName, serial: u64, check: round::Check, weighed: Option<weigh::Weighed> },
-    Looked { host: String, up: HashSet<RunId> },
+    Placed { host: String, place: Option<OwnedSemaphorePermit> },
+    Looked { host: String, leaves: round::Leaves, place: OwnedSemaphorePermit },
     Ran { host: String, done: Result<Box<Done>, Refusal>, ended: Instant },
     Verified { call: Call, rung: Rung, up_after: Option<Duration>, by_hand: Option<ByHand> },
     Drilled(drill::Progress),
@@ -272,7 +232,8 @@ impl Engine {
         match report {
             Report::Checked { pair, serial, check } => self.checked(&pair, serial, check),
             Report::Weighed { pair, serial, check, weighed } => self.weighed(&pair, serial, check, weighed),
-            Report::Looked { host, up } => self.looked(&host, &up),
+            Report::Placed { host, place } => self.placed(&host, place),
+            Report::Looked { host, leaves, place } => self.looked(&host, leaves, place),
             Report::Ran { host, done, ended } => self.ran(&host, done.map(|done| *done), ended),
             Report::Verified { call, rung, up_after, by_hand } => self.verified(&call, &rung, up_after, by_hand),
             Report::Drilled(progress) => self.drilled(progress),

@@ -10,9 +10,7 @@ use crate::domain::reading::Outcome;
 use crate::domain::remedy::{RunId, Verdict};
 use crate::remedy::Call;
 
-use super::handle::{
-    Approval, CheckCounters, Doing, HealReport, Order, PairState, PairStatus, ProbeReport, Status, Unmet,
-};
+use super::handle::{Approval, CheckCounters, HealReport, Order, PairState, PairStatus, ProbeReport, Status, Unmet};
 use super::lanes::{Member, Why};
 use super::ledger::Batch;
 use super::{Engine, Pair, Report, round};
@@ -87,11 +85,10 @@ impl Engine {
             Ok(_permit) => {
                 self.guard.started(pair, now);
                 batch.intended(&call, &wanted);
-                if let Some(known) = self.pairs.get_mut(pair).filter(|known| known.run.is_none()) {
-                    // No check of its own runs beside it: what it saw of a service that is being restarted would be acted on.
-                    (known.doing, known.run) = (Doing::Healing, Some(call.run));
+                if let Some(known) = self.pairs.get_mut(pair) {
+                    known.ordered_by_hand(call.run);
                 }
-                self.request(batch, Member { call, rung: wanted, why: Why::Person, reply: Some(reply) });
+                self.request(batch, Member { call, rung: wanted, why: Why::Person, at: now, reply: Some(reply) });
             }
             Err(refusal) => {
                 self.narrator.refused(pair, &refusal);

@@ -55,9 +55,7 @@ impl Engine {
                 }
                 let moved = known.plan.url() != plan.url();
                 known.plan = plan;
-                if moved && known.doing == Doing::Verifying {
-                    // What would be seen up in this window is another target.
-                    (known.doing, known.run) = (Doing::Waiting, None);
+                if moved && known.moved() {
                     self.timetable.at_once(&pair);
                 }
                 // What is being looked at may be another target by now.

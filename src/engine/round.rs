@@ -3,7 +3,7 @@
 //! check = up to N attempts · look = one attempt before a command that had to wait · heal = the intent on disk, then the
 //! command · verify = the same probe inside a window
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::domain::remedy::{Run, RunId, RunStatus};
 use crate::host::Captured;
 use crate::remedy::{Call, Done};
 
+use super::clock::{Clock, JumpDetector};
 use super::lanes::Veto;
 use super::narrate::Narrator;
 use super::plan::{Plan, Rung, VerifyRules};
@@ -105,16 +106,40 @@ pub async fn verify(plan: Arc<Plan>, rules: VerifyRules, since: Instant, gate: A
     }
 }
 
-/// Looks once at each pair whose command had to wait for its turn; gives the runs that nobody needs any more.
-pub async fn look(waited: Vec<(RunId, Arc<Plan>)>, gate: Arc<Semaphore>) -> HashSet<RunId> {
+/// Runs that are not sent for those who wanted them, and why.
+pub type Leaves = HashMap<RunId, Refusal>;
+
+/// Looks once more at each pair whose command was not sent yet; gives those for whom it is not sent now.
+pub async fn look(waited: Vec<(RunId, Arc<Plan>)>, gate: Arc<Semaphore>) -> Leaves {
     let looks = waited.into_iter().map(|(run, plan)| {
         let gate = gate.clone();
         async move {
-            let _place = gate.acquire().await;
-            (plan.attempt().await.outcome == Outcome::Up).then_some(run)
+            // What a bug of ours keeps from being seen is not held against the pair.
+            let seen = caught(&plan.pair, not_down(&plan, &gate)).await;
+            seen.unwrap_or(Some(Refusal::Unsure)).map(|refusal| (run, refusal))
         }
     });
     futures_util::future::join_all(looks).await.into_iter().flatten().collect()
+}
+
+/// Looks once, between two answers of the witnesses like a check; `None` when the pair is down.
+async fn not_down(plan: &Plan, gate: &Semaphore) -> Option<Refusal> {
+    let outcome = {
+        let _place = gate.acquire().await;
+        plan.attempt().await.outcome
+    };
+    let unsure = match outcome {
+        Outcome::Up => return Some(Refusal::UpAgain),
+        Outcome::Blind(_) => Some(Refusal::Unsure),
+        Outcome::Down(_) => None,
+    };
+    let Some(witnesses) = &plan.witnesses else { return unsure };
+    let answer = witnesses.ask().await;
+    if answer.is_enough() {
+        return unsure;
+    }
+    let Answer { answered, quorum: needed, .. } = answer;
+    Some(Refusal::CutOff { answered, needed })
 }
 
 /// What became of an order.
@@ -123,8 +148,8 @@ pub enum Healed {
     Ran(Box<Done>),
     /// It was not sent.
     Refused(Refusal),
-    /// It was not sent, because those who wanted it are up again: these runs.
-    Up(HashSet<RunId>),
+    /// It was not sent, because some of those who wanted it leave: these runs.
+    Left(Leaves),
 }
 
 /// Getting ready longer than this, the world may have changed since the verdict.
@@ -140,31 +165,30 @@ pub struct LastLook {
     pub gate: Arc<Semaphore>,
     /// Who wants the run, where they may be up again; empty for a person's order.
     pub looks: Vec<(RunId, Arc<Plan>)>,
-    /// As many remedies as may be under way at once.
-    pub places: Arc<Semaphore>,
+    /// Wall time, which goes on while the machine sleeps.
+    pub clock: Clock,
+    /// What compares it, from the verdict on.
+    pub jumps: JumpDetector,
 }
 
 impl LastLook {
     /// Gives the reason not to send the command that was ordered at `since`.
-    async fn objection(self, since: Instant) -> Option<Healed> {
-        let wanted = self.looks.len();
-        if !self.halt.is_cancelled() && wanted > 0 && since.elapsed() > LONG {
-            let mut witnesses: Vec<_> = self.looks.iter().filter_map(|(_, plan)| plan.witnesses.clone()).collect();
-            witnesses.dedup_by(|one, other| Arc::ptr_eq(one, other));
-            let up = look(self.looks, self.gate).await;
-            if up.len() == wanted {
-                return Some(Healed::Up(up));
+    async fn objection(mut self, since: Instant) -> Option<Healed> {
+        let overslept = self.jumps.check(&self.clock).is_some();
+        if !self.halt.is_cancelled() && !self.looks.is_empty() && (overslept || since.elapsed() > LONG) {
+            let leaves = look(self.looks, self.gate).await;
+            if !leaves.is_empty() {
+                return Some(Healed::Left(leaves));
             }
-            for witnesses in witnesses {
-                let answer = witnesses.ask().await;
-                if !answer.is_enough() {
-                    let Answer { answered, quorum: needed, .. } = answer;
-                    return Some(Healed::Refused(Refusal::CutOff { answered, needed }));
-                }
+            if self.jumps.check(&self.clock).is_some() {
+                return Some(Healed::Refused(Refusal::Unsure));
             }
         }
-        let stopping = self.halt.is_cancelled().then_some(Refusal::Stopping);
-        stopping.or_else(|| self.veto.get().cloned()).map(Healed::Refused)
+        if self.halt.is_cancelled() {
+            return Some(Healed::Refused(Refusal::Stopping));
+        }
+        // From here on it counts as sent, and a veto comes too late.
+        self.veto.get_or_init(|| None).clone().map(Healed::Refused)
     }
 }
 
@@ -177,29 +201,29 @@ pub async fn heal(
     narrator: &Narrator,
     last_look: LastLook,
 ) -> Healed {
+    let since = Instant::now();
     if !intent.await {
         return Healed::Refused(Refusal::NotRecorded);
     }
     if last_look.halt.is_cancelled() {
         return Healed::Refused(Refusal::Stopping);
     }
-    let since = Instant::now();
-    let places = last_look.places.clone();
-    let _place = places.acquire().await;
     narrator.command_starts(call, &rung.command);
     let mut objection = None;
+    let mut sent = false;
     let ready = async {
         objection = last_look.objection(since).await;
-        objection.is_none()
+        sent = objection.is_none();
+        sent
     };
     let done = caught(&call.pair, rung.remedy.run(call, Box::pin(ready))).await;
-    objection.unwrap_or_else(|| Healed::Ran(Box::new(done.unwrap_or_else(|| broken(since.elapsed())))))
+    objection.unwrap_or_else(|| Healed::Ran(Box::new(done.unwrap_or_else(|| broken(since.elapsed(), sent)))))
 }
 
-fn broken(duration: Duration) -> Done {
+fn broken(duration: Duration, started: bool) -> Done {
     let run = Run {
         status: RunStatus::Failed,
-        started: true,
+        started,
         exit_code: None,
         signal: None,
         duration,

@@ -1,9 +1,9 @@
-//! Runs: a permitted command gets its host's turn, runs, and is verified.
+//! Runs: a permitted command gets its host's turn and a place, and runs. What follows lives in `window`.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -12,13 +12,16 @@ use crate::domain::remedy::{IncidentId, RunId, Verdict};
 use crate::domain::step::Seen;
 use crate::remedy::{Call, Done};
 
+use super::clock::JumpDetector;
 use super::decide::ordered;
 use super::handle::HealReport;
 use super::lanes::{Member, Turn, Why};
 use super::ledger::Batch;
-use super::plan::{Plan, Rung};
-use super::turn::{awaits, objection};
-use super::{ByHand, Doing, Engine, Pair, Report, round};
+use super::plan::Plan;
+use super::round::Leaves;
+use super::turn::objection;
+use super::window::answer;
+use super::{ByHand, Engine, Report, round};
 
 /// How long the intent may take to reach the disk; after that nothing is run.
 pub(super) const INTENT_WITHIN: Duration = Duration::from_secs(10);
@@ -30,8 +33,14 @@ impl Engine {
         let (pair, command) = (member.call.pair.clone(), member.rung.command.clone());
         match self.lanes.request(&host, member) {
             Turn::Now => {
-                let intent = self.ledger.recorded(vec![batch], INTENT_WITHIN);
-                self.start(host, intent);
+                if let Ok(place) = self.places.clone().try_acquire_owned() {
+                    let intent = self.ledger.recorded(vec![batch], INTENT_WITHIN);
+                    self.start(host, intent, place);
+                } else {
+                    // Too many are under way elsewhere: it waits like one whose host is busy.
+                    self.ledger.record(batch);
+                    self.next_turn(&host);
+                }
             }
             turn @ (Turn::Shared | Turn::Waits) => {
                 self.narrator.waits(&pair, &command, &host, turn == Turn::Shared);
@@ -41,7 +50,12 @@ impl Engine {
     }
 
     /// Starts what is first on a host's lane, once its intent is on disk.
-    fn start(&mut self, host: String, intent: impl Future<Output = bool> + Send + 'static) {
+    fn start(
+        &mut self,
+        host: String,
+        intent: impl Future<Output = bool> + Send + 'static,
+        place: OwnedSemaphorePermit,
+    ) {
         let members = self.lanes.running(&host).unwrap_or_default();
         let Some(Member { call, rung, .. }) = members.first() else { return };
         // A person's order is carried out whatever the pair looks like.
@@ -52,13 +66,14 @@ impl Engine {
             veto: self.lanes.veto(&host),
             gate: self.gate.clone(),
             looks,
-            places: self.places.clone(),
+            clock: self.clock,
+            jumps: JumpDetector::new(&self.clock),
         };
         self.rounds.spawn(async move {
             match round::heal(intent, &rung, &call, &narrator, last_look).await {
                 round::Healed::Ran(done) => Report::Ran { host, done: Ok(done), ended: Instant::now() },
                 round::Healed::Refused(refusal) => Report::Ran { host, done: Err(refusal), ended: Instant::now() },
-                round::Healed::Up(up) => Report::Looked { host, up },
+                round::Healed::Left(leaves) => Report::Looked { host, leaves, place },
             }
         });
     }
@@ -77,43 +92,78 @@ impl Engine {
         self.lanes.object(|member| objection(guard, pairs, member, now));
     }
 
-    /// Gives a host to the command that waited for it. Who waited may need it no more, so each pair is looked at first.
+    /// Gives a host to the command that waited for it, once there is a place for it too.
     pub(super) fn next_turn(&mut self, host: &str) {
-        while let Some(members) = self.lanes.running(host) {
-            let (guard, pairs, now) = (&mut self.guard, &self.pairs, self.clock.now());
-            let mut refused: HashMap<RunId, Refusal> = members
-                .iter()
-                .filter_map(|member| Some((member.call.run, objection(guard, pairs, member, now)?)))
-                .collect();
-            for member in self.lanes.part(host, |member| refused.contains_key(&member.call.run)) {
-                if let Some(refusal) = refused.remove(&member.call.run) {
-                    self.unmet(member, &refusal);
-                }
-            }
-            if self.lanes.running(host).is_some_and(|members| !members.is_empty()) {
-                break;
-            }
-            self.lanes.finish(host);
+        if !self.is_wanted(host) {
+            return;
         }
-        let members = self.lanes.running(host).unwrap_or_default();
-        let waited = self.plans_of(members);
-        let Some(first) = members.first().map(|member| member.call.pair.clone()) else { return };
-        let (look, host) = (round::look(waited, self.gate.clone()), host.to_owned());
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            return self.placed(host, Some(place));
+        }
+        let (places, halt, host) = (self.places.clone(), self.halt.clone(), host.to_owned());
         self.rounds.spawn(async move {
-            let up = round::caught(&first, look).await.unwrap_or_default();
-            Report::Looked { host, up }
+            let place = tokio::select! {
+                () = halt.cancelled() => None,
+                place = places.acquire_owned() => place.ok(),
+            };
+            Report::Placed { host, place }
         });
     }
 
-    /// Takes the look at the pairs whose command had to wait: those that came back leave, for the others it is run.
-    pub(super) fn looked(&mut self, host: &str, up: &HashSet<RunId>) {
+    /// Takes that there is a place; none when we are stopping. Who waited may need it no more, so each pair is looked at
+    /// first.
+    pub(super) fn placed(&mut self, host: &str, place: Option<OwnedSemaphorePermit>) {
+        let Some(place) = place.filter(|_| !self.halt.is_cancelled()) else {
+            return self.ran(host, Err(Refusal::Stopping), Instant::now());
+        };
+        if !self.is_wanted(host) {
+            return;
+        }
+        let waited = self.plans_of(self.lanes.running(host).unwrap_or_default());
+        let (look, host) = (round::look(waited, self.gate.clone()), host.to_owned());
+        self.rounds.spawn(async move {
+            let leaves = look.await;
+            Report::Looked { host, leaves, place }
+        });
+    }
+
+    /// Takes those out of whose turn it is who may not have it any more; false when the host is idle then.
+    fn is_wanted(&mut self, host: &str) -> bool {
+        while let Some(members) = self.lanes.running(host) {
+            let (guard, pairs, now) = (&mut self.guard, &self.pairs, self.clock.now());
+            // Who wants what a person ordered for the same pair shares that run.
+            let shares = |one: &Member| members.iter().any(|other| other.call.pair == one.call.pair && !other.heals());
+            let leaves: Leaves = members
+                .iter()
+                .filter_map(|member| Some((member, objection(guard, pairs, member, now)?)))
+                .filter(|(member, refusal)| *refusal != Refusal::ByHand || !shares(member))
+                .map(|(member, refusal)| (member.call.run, refusal))
+                .collect();
+            self.leave_turn(host, leaves);
+            if self.lanes.running(host).is_some_and(|members| !members.is_empty()) {
+                return true;
+            }
+            self.lanes.finish(host);
+        }
+        false
+    }
+
+    fn leave_turn(&mut self, host: &str, mut leaves: Leaves) {
+        for member in self.lanes.part(host, |member| leaves.contains_key(&member.call.run)) {
+            if let Some(refusal) = leaves.remove(&member.call.run) {
+                self.unmet(member, &refusal);
+            }
+        }
+    }
+
+    /// Takes the last look at the pairs whose command was not sent yet: some leave, for the others it is run.
+    pub(super) fn looked(&mut self, host: &str, leaves: Leaves, place: OwnedSemaphorePermit) {
         if self.halt.is_cancelled() {
             return self.ran(host, Err(Refusal::Stopping), Instant::now());
         }
-        for member in self.lanes.part(host, |member| up.contains(&member.call.run)) {
-            self.unmet(member, &Refusal::UpAgain);
-        }
+        self.leave_turn(host, leaves);
         if self.lanes.running(host).is_some_and(<[Member]>::is_empty) {
+            drop(place);
             self.lanes.finish(host);
             return self.next_turn(host);
         }
@@ -135,7 +185,7 @@ impl Engine {
             batch
         });
         let intent = self.ledger.recorded(intents.collect(), INTENT_WITHIN);
-        self.start(host.to_owned(), intent);
+        self.start(host.to_owned(), intent, place);
     }
 
     /// Takes the end of a run on a host, for every pair that shared it, and gives the host to the next.
@@ -167,7 +217,7 @@ impl Engine {
             return self.drill_ran(member, done, ended);
         }
         let heals = member.heals();
-        let Member { call, rung, reply, why } = member;
+        let Member { call, rung, reply, why, .. } = member;
         let mut batch = Batch::new(call.pair.clone(), self.clock.now());
         batch.ran(&call, done);
         if !heals && rung.once && done.run.started {
@@ -201,7 +251,8 @@ impl Engine {
                 up_after: None,
             },
         });
-        if done.run.started && !rung.verify.window.is_zero() && !self.halt.is_cancelled() {
+        let is_proved = done.run.started && !rung.verify.window.is_zero() && !self.is_elsewhere(&call);
+        if is_proved && !self.halt.is_cancelled() {
             self.open_window(call, rung, ended, by_hand);
         } else {
             self.release(&call);
@@ -215,60 +266,13 @@ impl Engine {
         outage.and_then(|outage| outage.ordered.as_ref()).is_some_and(|ordered| ordered.run == call.run)
     }
 
-    fn open_window(&mut self, call: Call, rung: Rung, since: Instant, by_hand: Option<ByHand>) {
-        let Some(known) = self.pairs.get_mut(&call.pair) else { return answer(by_hand, None) };
-        if by_hand.is_none() && known.run != Some(call.run) {
-            return;
-        }
-        if known.run == Some(call.run) {
-            known.doing = Doing::Verifying;
-        }
-        self.lanes.window_opened(rung.remedy.lane(), &rung);
-        let window = round::verify(known.plan.clone(), rung.verify, since, self.gate.clone());
-        self.rounds.spawn(async move {
-            let up_after = round::caught(&call.pair, window).await.flatten();
-            Report::Verified { call, rung, up_after, by_hand }
-        });
-    }
-
-    /// Takes the end of a verify window.
-    pub(super) fn verified(&mut self, call: &Call, rung: &Rung, up_after: Option<Duration>, by_hand: Option<ByHand>) {
-        let pair = &call.pair;
-        let host = rung.remedy.lane();
-        let next = self.lanes.window_closed(host, rung);
-        if by_hand.is_none() && !awaits(&self.pairs, call) {
-            if next {
-                self.next_turn(host);
-            }
-            return;
-        }
-        self.narrator.verified(pair, up_after, rung.verify.window);
-        let mut batch = Batch::new(pair.clone(), self.clock.now());
-        // That an order by hand did not help says nothing about a run of the incident's own.
-        let mut permitted = None;
-        if by_hand.is_none() || up_after.is_some() {
-            let command = rung.command.to_string();
-            let is_down = self.pairs.get(pair).is_some_and(|known| known.judge.outage().is_some());
-            if let Some(after) = up_after.filter(|_| is_down) {
-                self.records.healed(pair, &rung.command, after);
-            }
-            permitted = self.follow(pair, Seen::Verified { run: call.run, up_after, command }, &mut batch);
-        }
-        self.write(batch, permitted);
-        self.release(call);
-        answer(by_hand, up_after);
-        if next {
-            self.next_turn(host);
-        }
-    }
-
     /// Ends a run that was never sent.
     pub(super) fn unmet(&mut self, member: Member, refusal: &Refusal) {
         let mut permitted = None;
         let pair = member.call.pair.clone();
         // A harmless drill was never counted.
         if member.why != (Why::Drill { really: false }) {
-            self.guard.unsent(&pair);
+            self.guard.unsent(&pair, member.at);
         }
         self.narrator.refused(&pair, refusal);
         let mut batch = Batch::new(pair.clone(), self.clock.now());
@@ -296,27 +300,5 @@ impl Engine {
         let verdict = Verdict::Skipped(refusal.clone());
         let report = HealReport { pair, command, run: None, verdict, up_after: None };
         answer(reply.map(|reply| ByHand { reply, report }), None);
-    }
-
-    /// Gives the pair back to the timetable when this was its run; a check that fell due meanwhile is made at once.
-    pub(super) fn release(&mut self, call: &Call) {
-        let is_its_own = |known: &&mut Pair| known.run == Some(call.run);
-        let Some(known) = self.pairs.get_mut(&call.pair).filter(is_its_own) else { return };
-        (known.doing, known.run) = (Doing::Waiting, None);
-        if self.timetable.due(&call.pair).is_none() {
-            self.timetable.at_once(&call.pair);
-        }
-    }
-}
-
-/// Answers a person's order.
-fn answer(waits: Option<ByHand>, up_after: Option<Duration>) {
-    if let Some(ByHand { reply, mut report }) = waits {
-        if up_after.is_some() {
-            report.verdict = Verdict::Healed;
-        }
-        report.up_after = up_after;
-        // Whoever asked may have gone; the record stands.
-        let _ = reply.send(report);
     }
 }

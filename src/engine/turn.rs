@@ -7,8 +7,8 @@ use crate::domain::outage::State;
 use crate::domain::refusal::Refusal;
 use crate::remedy::Call;
 
-use super::Pairs;
 use super::lanes::{Member, Why};
+use super::{Pair, Pairs};
 
 /// Gives the reason not to run what waited for its turn.
 pub(super) fn objection(guard: &mut Guard, pairs: &Pairs, member: &Member, now: Timestamp) -> Option<Refusal> {
@@ -19,15 +19,26 @@ pub(super) fn objection(guard: &mut Guard, pairs: &Pairs, member: &Member, now: 
     if member.why == Why::Recovery && !is_owed(pairs, member) {
         return Some(Refusal::DownAgain);
     }
-    // A reload may have given the pair another command, or another host.
-    if !is_planned(pairs, member) {
+    // A reload may have given the pair another command, another host, or another target.
+    let is_of_another = |known: &Pair| member.heals() && known.aside.is_elsewhere(member.call.run);
+    if !is_planned(pairs, member) || pairs.get(pair).is_some_and(is_of_another) {
         return Some(Refusal::Changed);
     }
+    if member.heals() && pairs.get(pair).is_some_and(|known| known.aside.is_by_hand()) {
+        return Some(Refusal::ByHand);
+    }
     match member.why {
-        Why::Verdict => guard.still(pair, now, pairs.len()).err(),
+        Why::Verdict => parent_down(guard, pairs, member).or_else(|| guard.still(pair, now, pairs.len()).err()),
         Why::Recovery => guard.by_hand().err().or_else(|| guard.stopped(pair, now).err()),
         Why::Approved | Why::Person | Why::Drill { .. } => guard.by_hand().err(),
     }
+}
+
+/// What the pair depends on may have fallen after it.
+fn parent_down(guard: &Guard, pairs: &Pairs, member: &Member) -> Option<Refusal> {
+    let known = pairs.get(&member.call.pair)?;
+    let parent = known.plan.parents.iter().find(|parent| guard.is_down(&parent.server))?;
+    Some(Refusal::ParentDown { parent: parent.server.clone() })
 }
 
 /// True while the pair waits for this run or is verified after it.

@@ -111,6 +111,8 @@ pub fn refusal(refusal: &Refusal, words: &Catalogue, zone: &TimeZone) -> String 
         | Refusal::NotRecorded
         | Refusal::Stopping
         | Refusal::UpAgain
+        | Refusal::ByHand
+        | Refusal::Unsure
         | Refusal::Retired
         | Refusal::Changed
         | Refusal::NoHarmlessForm => fields([]),

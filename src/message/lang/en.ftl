@@ -50,6 +50,8 @@ refusal-dry_run = DRY_RUN is on
 refusal-not_recorded = the order could not be written to disk; check the space and rights of STATE_DIR
 refusal-stopping = the agent is stopping
 refusal-up_again = it came back before the command was sent
+refusal-by_hand = a person's command for this pair is under way
+refusal-unsure = it could not be looked at again before the command was sent; the next check decides
 refusal-retired = the pair is no longer in the configuration
 refusal-changed = the configuration changed while the command waited for its turn
 

@@ -38,6 +38,8 @@ refusal-dry_run = DRY_RUN이 켜져 있습니다
 refusal-not_recorded = 명령 기록을 디스크에 쓰지 못했습니다. STATE_DIR의 공간과 권한을 확인하세요
 refusal-stopping = 에이전트를 중지하는 중입니다
 refusal-up_again = 명령을 보내기 전에 복구되었습니다
+refusal-by_hand = 이 쌍에 사람이 지시한 명령이 진행 중입니다
+refusal-unsure = 명령을 보내기 직전에 다시 확인할 수 없었습니다. 다음 점검에서 결정합니다
 refusal-retired = 이 쌍은 더 이상 설정에 없습니다
 refusal-changed = 명령이 차례를 기다리는 동안 설정이 바뀌었습니다
 

@@ -12,6 +12,7 @@ mod life;
 mod maintenance;
 mod pace;
 mod random;
+mod sending;
 mod stop;
 mod storm;
 mod witness;
