@@ -124,13 +124,19 @@ impl Judge {
             State::Fresh => {}
             State::Up { since, owed } => {
                 back(since);
-                owed.iter_mut().for_each(|owed| back(&mut owed.due));
+                if let Some(owed) = owed {
+                    back(&mut owed.due);
+                }
             }
             State::Down(outage) => {
                 back(&mut outage.since);
                 back(&mut outage.due);
-                outage.rising.iter_mut().for_each(|rising| back(&mut rising.since));
-                outage.asked.iter_mut().for_each(|asked| back(&mut asked.since));
+                if let Some(rising) = &mut outage.rising {
+                    back(&mut rising.since);
+                }
+                if let Some(asked) = &mut outage.asked {
+                    back(&mut asked.since);
+                }
             }
         }
     }

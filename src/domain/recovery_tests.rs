@@ -250,7 +250,7 @@ fn what_a_drill_started_is_ended_and_what_a_person_started_stays_while_the_pair_
 #[test]
 fn a_clock_that_is_set_back_makes_nothing_wait_for_it() {
     let day = jiff::SignedDuration::from_hours(24);
-    let rules = Rules { successes: 2, hold: Duration::from_secs(60), ..rules(0) };
+    let rules = Rules { successes: 2, hold: Duration::from_mins(1), ..rules(0) };
     let mut judge = Judge::new(rules, State::Fresh);
     told(&mut judge, vec![(0, down()), (30, Seen::Up)]);
     judge.set_back(day);
