@@ -18,6 +18,7 @@ use crate::engine::plan::Plan;
 use crate::fetch::{self, Roots};
 use crate::host::Host;
 use crate::notify::Channel;
+use crate::probe::Target;
 use crate::probe::wire::Kit;
 use crate::remedy::{Remedy, webhook};
 use crate::store::{Store, in_one_line};
@@ -35,7 +36,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// What one look found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
-    /// `server`, `site`, `remedy`, `channel` or `store`.
+    /// `server`, `witness`, `site`, `remedy`, `channel` or `store`.
     pub kind: &'static str,
     /// Which one.
     pub name: String,
@@ -82,14 +83,13 @@ pub fn around(config: &Config, source: &Source) -> anyhow::Result<impl Stream<It
     for (name, server) in &config.servers {
         let (target, kit) = (server.target.clone(), kit.clone());
         let limit = server.timeout.unwrap_or(config.pace.timeout);
-        looks.push(timed("server", name.to_string(), async move {
-            let reading = target.probe(&kit, limit).await;
-            match reading.outcome {
-                Outcome::Up => (true, format!("{} is up", target.shown())),
-                Outcome::Down(fault) => (false, format!("{} is down: {}", target.shown(), fault.reason)),
-                Outcome::Blind(fault) => (false, format!("{} cannot be looked at: {}", target.shown(), fault.reason)),
-            }
-        }));
+        looks.push(timed("server", name.to_string(), see(target, kit, limit)));
+    }
+    let of_sites = config.sites.values().filter_map(|site| site.witnesses.as_ref());
+    for witnesses in config.witnesses.iter().chain(of_sites) {
+        for target in &witnesses.targets {
+            looks.push(timed("witness", witnesses.key.clone(), see(target.clone(), kit.clone(), witnesses.timeout)));
+        }
     }
     let hosts = Hosts::new(config, &source.for_commands(), None);
     for (name, host) in hosts.iter() {
@@ -125,6 +125,14 @@ pub fn around(config: &Config, source: &Source) -> anyhow::Result<impl Stream<It
         }
     }));
     Ok(stream::iter(looks).buffered(AT_ONCE))
+}
+
+async fn see(target: Arc<Target>, kit: Arc<Kit>, limit: Duration) -> (bool, String) {
+    match target.probe(&kit, limit).await.outcome {
+        Outcome::Up => (true, format!("{} is up", target.shown())),
+        Outcome::Down(fault) => (false, format!("{} is down: {}", target.shown(), fault.reason)),
+        Outcome::Blind(fault) => (false, format!("{} cannot be looked at: {}", target.shown(), fault.reason)),
+    }
 }
 
 async fn log_in(host: Arc<Host>) -> (bool, String) {

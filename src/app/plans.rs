@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::config::site::Ssh;
 use crate::config::{Act, Config, Place, Server, Site, ladder};
 use crate::domain::backoff::Backoff;
 use crate::domain::guard;
-use crate::domain::ladder::Terms;
-use crate::domain::name::SiteName;
+use crate::domain::ladder::{Mode, Terms};
+use crate::domain::name::{PairName, SiteName};
 use crate::engine::plan::{CheckRules, LookAfar, Parent, Plan, Plans, Rung, VerifyRules};
 use crate::host::{Host, HostKeyPolicy, LocalHost, SshHost, SshSite};
 use crate::probe::wire::Kit;
@@ -32,6 +32,8 @@ const SPARE_DESCRIPTORS: usize = 256;
 pub struct Hosts {
     sites: BTreeMap<SiteName, Built>,
     host_keys: HostKeyPolicy,
+    /// Keys of hosts that are trusted: the file of the start, because `STATE_DIR` is read there only.
+    trusted: PathBuf,
 }
 
 /// A host and what it was built from.
@@ -51,7 +53,8 @@ impl Hosts {
     ///
     /// `environment` is what local commands start with.
     pub fn new(config: &Config, environment: &[(String, String)], before: Option<&Self>) -> Self {
-        let known_hosts = config.general.state_dir.join("known_hosts");
+        let fresh = || config.general.state_dir.join("known_hosts");
+        let known_hosts = before.map_or_else(fresh, |before| before.trusted.clone());
         let before = before.filter(|before| before.host_keys == config.host_keys);
         let kept = |name, site: &Site, key_file: Option<FileMark>| {
             // A key file that is gone for now replaces no key: what is in memory still opens the host.
@@ -75,7 +78,7 @@ impl Hosts {
                 Some((name.clone(), Built { place: site.place.clone(), key_file, host }))
             })
             .collect();
-        Self { sites, host_keys: config.host_keys }
+        Self { sites, host_keys: config.host_keys, trusted: known_hosts }
     }
 
     /// The host of one site, if it has one.
@@ -119,12 +122,16 @@ fn ssh_site(name: &SiteName, ssh: &Ssh, config: &Config, known_hosts: &Path) -> 
     }
 }
 
+/// What pairs that share one ladder have in common: their site, the rungs, and whether the first is what the site does. A
+/// signal has one pair only.
+type Likeness = (SiteName, Option<PairName>, Vec<ladder::Rung>, bool);
+
 /// Builds what the engine is given.
 pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Client) -> Plans {
     let logins = logins(config);
     let dependents = dependents(config);
     let witnesses = Asked::new(config, kit);
-    let mut ladders: HashMap<(SiteName, Vec<ladder::Rung>, bool), Arc<[Rung]>> = HashMap::new();
+    let mut ladders: HashMap<Likeness, Arc<[Rung]>> = HashMap::new();
     let pairs = config
         .pairs
         .iter()
@@ -162,7 +169,9 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Cl
             };
             let build = || pair.rungs.iter().enumerate().map(rung).collect::<Option<Arc<[Rung]>>>();
             // Pairs of one site mostly share one ladder; ten thousand copies of it would be megabytes.
-            let key = (name.site.clone(), pair.rungs.clone(), pair.acts);
+            // A signal is bound to the process that a check of its own pair saw.
+            let own = matches!(act, Some(Act::Signal(_))).then(|| name.clone());
+            let key = (name.site.clone(), own, pair.rungs.clone(), pair.acts);
             let ladder = match ladders.get(&key) {
                 Some(ladder) => ladder.clone(),
                 None => ladders.entry(key).insert_entry(build()?).get().clone(),
@@ -178,6 +187,10 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Cl
                 }
                 (None, None) => None,
             };
+            // Who only wants to see what would run wants no recovery that runs either.
+            let dry = pair.rungs.iter().all(|rung| rung.terms.mode == Mode::Dry);
+            let terms = Terms { mode: if dry { Mode::Dry } else { Mode::Auto }, ..Terms::default() };
+            let recovery = recovery.map(|recovery| Rung { terms, ..recovery });
             let pace = config.pace;
             let timeout = |server: &Server| server.timeout.unwrap_or(pace.timeout);
             let witnesses = witnesses.of(&name.site);
@@ -231,13 +244,15 @@ pub fn spot(config: &Config, hosts: &Hosts, site: &SiteName) -> Spot {
     Spot { host: hosts.get(site).cloned(), name, lane }
 }
 
-/// For each site the first one that is reached in the same way: sites of one address and one login are one place.
+/// For each site the first one that is reached in the same way: sites of one address and one login are one place. A site
+/// without a host is a place of its own: no login says that two of them are the same.
 fn logins(config: &Config) -> HashMap<&SiteName, &SiteName> {
     let mut known: HashMap<String, Vec<(&SiteName, &Place)>> = HashMap::new();
     let mut logins = HashMap::new();
     for (name, site) in &config.sites {
         let there = known.entry(called(config, name).1).or_default();
-        let first = there.iter().find(|(_, place)| **place == site.place).map(|(first, _)| *first);
+        let same = |place: &Place| *place == site.place && *place != Place::Nowhere;
+        let first = there.iter().find(|(_, place)| same(place)).map(|(first, _)| *first);
         if first.is_none() {
             there.push((name, &site.place));
         }
@@ -265,6 +280,73 @@ pub fn raise_descriptor_limit() {
 mod tests {
     use super::*;
     use crate::app::source::Source;
+
+    const TOLD: &str =
+        "TELEGRAM_BOT_TOKEN=1234567890:AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P\nTELEGRAM_CHAT_ID=-1001234567890\n";
+
+    fn read(folder: &Path, text: &str) -> Config {
+        let env = folder.join(".env");
+        std::fs::write(&env, format!("INTERVAL=30\n{TOLD}{text}")).unwrap();
+        let loaded = Source::of_file(env).load().unwrap();
+        loaded.config.unwrap_or_else(|| panic!("{}", loaded.report))
+    }
+
+    fn planned(text: &str) -> Plans {
+        let folder = tempfile::tempdir().unwrap();
+        let config = read(folder.path(), text);
+        crate::fetch::install_crypto_provider();
+        let roots = crate::fetch::Roots::load(None).unwrap();
+        let hooks = crate::remedy::webhook::client(&roots).unwrap();
+        plans(&config, &Hosts::new(&config, &[], None), &Arc::new(Kit::new(&roots)), &hooks)
+    }
+
+    #[tokio::test]
+    async fn sites_without_a_host_share_no_login_and_pairs_share_no_signal() {
+        let plans = planned(
+            "MAPPINGS=DC1:SRV4,DC2:SRV4,DC3:SRV4,DC3:SRV5\nSRV4_URL=http://a/\nSRV5_URL=http://b/\n\
+             DC1_HOOK_URL=http://h.test/x\nDC2_HOOK_URL=http://h.test/x\nDC3_LOCAL=true\nDC3_PROCESS=nginx\n",
+        );
+        let [one, two, three, four] = plans.pairs.as_slice() else { panic!("four pairs") };
+        assert_eq!(one.ladder[0].remedy.text(), two.ladder[0].remedy.text());
+        assert_ne!(one.ladder[0].login, two.ladder[0].login);
+        assert_eq!(one.ladder[0].remedy.lane(), two.ladder[0].remedy.lane(), "one after the other all the same");
+        assert!(!Arc::ptr_eq(&three.ladder, &four.ladder));
+    }
+
+    #[tokio::test]
+    async fn a_pair_whose_rungs_are_all_dry_has_a_dry_recovery() {
+        let mode = |keys: &str| {
+            let text = format!("MAPPINGS=DC1:SRV4\nSRV4_URL=http://a/\nDC1_LOCAL=true\n{keys}");
+            planned(&text).pairs[0].recovery.as_ref().unwrap().terms.mode
+        };
+        let commands = "COMMAND=one\nCOMMAND_2=two\nRECOVERY_COMMAND=back\n";
+        assert_eq!(mode(commands), Mode::Auto);
+        assert_eq!(mode(&format!("{commands}COMMAND_MODE=dry\n")), Mode::Dry);
+        assert_eq!(mode(&format!("{commands}COMMAND_2_MODE=dry\n")), Mode::Auto);
+        assert_eq!(mode("DC1_SERVICES=a.service\nDC1_COMMAND_MODE=dry\n"), Mode::Dry);
+    }
+
+    #[test]
+    fn a_reload_keeps_the_trusted_keys_of_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |state: &str, port: u16| {
+            let text = format!(
+                "MAPPINGS=DC3:SRV4\nSRV4_URL=http://a/\nCOMMAND=one\nSTATE_DIR={state}\nDC3_SSH_PORT={port}\n\
+                 DC3_SSH_HOST=dc3.example.com\nDC3_SSH_USERNAME=admin\nDC3_SSH_PASSWORD=hunter22\n"
+            );
+            read(folder.path(), &text)
+        };
+        let file = |hosts: &Hosts| match &**hosts.get(&SiteName::new("DC3").unwrap()).unwrap() {
+            Host::Ssh(host) => host.site().known_hosts.clone(),
+            Host::Local(_) => panic!("over SSH"),
+        };
+        let first = Hosts::new(&with("/one", 22), &[], None);
+        let second = Hosts::new(&with("/two", 2222), &[], Some(&first));
+        let third = Hosts::new(&with("/two", 22), &[], Some(&second));
+        for hosts in [&first, &second, &third] {
+            assert_eq!(file(hosts), Path::new("/one/known_hosts"));
+        }
+    }
 
     #[test]
     fn a_reload_keeps_a_host_until_its_site_or_its_key_file_changes() {

@@ -111,7 +111,7 @@ impl Source {
         let Form::Standby { beside } = &self.form else {
             return Ok(Ok(Env::new(&self.name, &bytes, self.process.clone())));
         };
-        let Standby { values, env_file } = match failover::read(&self.name, &bytes) {
+        let Standby { values, otherwise, env_file } = match failover::read(&self.name, &bytes) {
             Ok(standby) => standby,
             Err(report) => return Ok(Err(report)),
         };
@@ -123,7 +123,7 @@ impl Source {
             }
             None => Env::without_file(self.process.clone()),
         };
-        Ok(Ok(beneath.overlaid(&self.name, values)))
+        Ok(Ok(beneath.underlaid(&self.name, otherwise).overlaid(&self.name, values)))
     }
 
     /// The file that holds secrets.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::config::Config;
+use crate::config::{Act, Config};
 use crate::domain::name::PairName;
 use crate::domain::outage::{Outage, State};
 use crate::domain::reading::{Cause, Fault, Phases};
@@ -71,6 +71,7 @@ impl Word {
 
 /// The file, and the word that it is to hold.
 pub(super) struct StateFile {
+    pair: PairName,
     path: PathBuf,
     word: watch::Receiver<Word>,
 }
@@ -78,7 +79,8 @@ pub(super) struct StateFile {
 /// Begins to follow what is recorded, where the configuration wants it: gives the journal to record into from now on.
 ///
 /// What was saved says where the pair stands. When nothing was, the file may say that its services run for a dead machine,
-/// because another program watched before us: then the incident is taken over, so that recovery stops them.
+/// because another program watched before us: then the incident is taken over, so that recovery stops them. Where nothing
+/// is started for an incident the word says nothing about this machine.
 pub(super) fn follow(
     config: &Config,
     journal: Arc<dyn Journal>,
@@ -90,11 +92,25 @@ pub(super) fn follow(
     };
     let found = Word::read(&path);
     let known = states.get(&pair.name).map(Word::of);
-    if known.is_none() && found == Some(Word::Dead) {
+    let act = config.sites.get(&pair.name.site).and_then(|site| site.act.as_ref()).filter(|_| pair.acts);
+    let starts = act.is_some_and(Act::is_once);
+    let claimed = known.is_none() && found == Some(Word::Dead);
+    if claimed && !starts {
         tracing::warn!(
-            "STATE_FILE {} says {} and nothing is saved: the incident is taken over as it is",
+            "STATE_FILE {} says {} and nothing is saved: that is not taken over, because nothing is started for an incident \
+             of {}; the next check decides",
             path.display(),
-            Word::Dead.as_str()
+            Word::Dead.as_str(),
+            pair.name
+        );
+    }
+    if claimed && starts {
+        tracing::warn!(
+            "STATE_FILE {} says {} and nothing is saved: the incident is taken over as it is; while {} is down its services \
+             are started once more, which changes nothing where they run",
+            path.display(),
+            Word::Dead.as_str(),
+            pair.name
         );
         let outage = taken_over(now);
         journal.record(vec![Write::IncidentOpened {
@@ -106,12 +122,13 @@ pub(super) fn follow(
         }]);
         states.insert(pair.name.clone(), State::Down(Box::new(outage)));
     }
-    let first = known.flatten().or(found).unwrap_or(Word::Unknown);
+    let first = known.flatten().or(found.filter(|_| starts || !claimed)).unwrap_or(Word::Unknown);
     let (say, word) = watch::channel(first);
-    (Arc::new(Followed { journal, word: say }), Some(StateFile { path, word }))
+    let pair = pair.name.clone();
+    (Arc::new(Followed { journal, pair: pair.clone(), word: say }), Some(StateFile { pair, path, word }))
 }
 
-/// The incident that another program has begun to deal with: what it started needs no second start.
+/// The incident that another program has begun to deal with: what it started has to be stopped, and may have ended since.
 fn taken_over(now: Timestamp) -> Outage {
     Outage {
         incident: IncidentId(Uuid::now_v7()),
@@ -124,13 +141,13 @@ fn taken_over(now: Timestamp) -> Outage {
         last: None,
         told: true,
         held: false,
-        climbed: 1,
+        climbed: 0,
         runs: 0,
         gave_up: false,
         begun: true,
         ends: String::new(),
         spent: false,
-        standing: true,
+        standing: false,
         rising: None,
         asked: None,
         answers: Vec::new(),
@@ -141,6 +158,8 @@ fn taken_over(now: Timestamp) -> Outage {
 struct Followed {
     /// Where everything goes on to.
     journal: Arc<dyn Journal>,
+    /// Whose states are shown: a reload may bring others.
+    pair: PairName,
     /// Who is shown.
     word: watch::Sender<Word>,
 }
@@ -148,8 +167,10 @@ struct Followed {
 impl Followed {
     fn show(&self, writes: &[Write]) {
         let last = writes.iter().rev().find_map(|write| match write {
-            Write::PairState { state_json, .. } => Word::of(&serde_json::from_str(state_json).ok()?),
-            Write::PairForgotten { .. } => Some(Word::Unknown),
+            Write::PairState { pair, state_json, .. } if *pair == self.pair => {
+                Word::of(&serde_json::from_str(state_json).ok()?)
+            }
+            Write::PairForgotten { pair } if *pair == self.pair => Some(Word::Unknown),
             _ => None,
         });
         if let Some(word) = last {
@@ -174,7 +195,7 @@ impl Journal for Followed {
 ///
 /// A first success is nothing to save, so until there is something the engine is asked.
 pub(super) async fn keep(file: Option<StateFile>, mut asked: Option<First>, stop: CancellationToken) {
-    let Some(StateFile { path, mut word }) = file else { return };
+    let Some(StateFile { pair, path, mut word }) = file else { return };
     let mut written = Word::read(&path);
     let (mut failing, mut seen) = (false, None);
     loop {
@@ -211,7 +232,7 @@ pub(super) async fn keep(file: Option<StateFile>, mut asked: Option<First>, stop
             biased;
             changed = word.changed() => if changed.is_err() { return },
             () = stop.cancelled() => return,
-            found = first(&mut asked), if wanted == Word::Unknown => seen = found,
+            found = first(&mut asked, &pair), if wanted == Word::Unknown => seen = found,
             () = tokio::time::sleep(AGAIN), if behind => {}
         }
     }
@@ -226,13 +247,13 @@ pub(super) struct First {
 }
 
 /// Waits for the next pulse and looks where the pair stands.
-async fn first(asked: &mut Option<First>) -> Option<Word> {
+async fn first(asked: &mut Option<First>, pair: &PairName) -> Option<Word> {
     let Some(First { engine, pulse }) = asked else { return std::future::pending().await };
     if pulse.changed().await.is_err() {
         return std::future::pending().await;
     }
     let status = engine.status().await.ok()?;
-    match status.pairs.first()?.state {
+    match status.pairs.iter().find(|status| status.pair == *pair)?.state {
         PairState::Up => Some(Word::Alive),
         PairState::Down => Some(Word::Dead),
         PairState::Fresh | PairState::Unknown => None,
@@ -265,6 +286,21 @@ fn replace(path: &Path, word: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pair() -> PairName {
+        "STANDBY:ACTIVE".parse().unwrap()
+    }
+
+    /// Keeps nothing.
+    struct Nowhere;
+
+    impl Journal for Nowhere {
+        fn record(&self, _: Vec<Write>) {}
+
+        fn recorded(&self, _: Vec<Write>, _: Duration) -> BoxFuture<'static, bool> {
+            Box::pin(async { true })
+        }
+    }
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -299,13 +335,59 @@ mod tests {
         assert_eq!(Word::read(Path::new("/dev/zero")), None);
     }
 
+    #[test]
+    fn no_other_pair_is_followed_after_a_reload() {
+        let (say, word) = watch::channel(Word::Alive);
+        let followed = Followed { journal: Arc::new(Nowhere), pair: pair(), word: say };
+        let other: PairName = "DC3:SRV4".parse().unwrap();
+        let down = State::Down(Box::new(taken_over(Timestamp::UNIX_EPOCH)));
+        let state = |pair: &PairName| Write::PairState {
+            pair: pair.clone(),
+            state_json: serde_json::to_string(&down).unwrap(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        followed.record(vec![state(&other), Write::PairForgotten { pair: other.clone() }]);
+        assert_eq!(*word.borrow(), Word::Alive);
+        followed.record(vec![state(&pair()), state(&other)]);
+        assert_eq!(*word.borrow(), Word::Dead);
+        followed.record(vec![Write::PairForgotten { pair: pair() }, state(&other)]);
+        assert_eq!(*word.borrow(), Word::Unknown);
+    }
+
+    #[test]
+    fn only_what_is_started_for_an_incident_is_taken_over_and_started_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (env, path) = (dir.path().join(".env"), dir.path().join("state"));
+        std::fs::write(&path, "active_dead").unwrap();
+        for (mode, word) in [("start-stop", Word::Dead), ("restart", Word::Unknown)] {
+            let text = format!(
+                "INTERVAL=30\nMAPPINGS=STANDBY:ACTIVE\nACTIVE_URL=icmp://10.0.0.2\nSTANDBY_LOCAL=true\n\
+                 STANDBY_SERVICES=a.service\nSTANDBY_SERVICES_MODE={mode}\nSTATE_FILE={}\n\
+                 TELEGRAM_BOT_TOKEN=1234567890:AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P\nTELEGRAM_CHAT_ID=-1001234567890\n",
+                path.display()
+            );
+            std::fs::write(&env, text).unwrap();
+            let config = crate::app::source::Source::of_file(env.clone()).load().unwrap().config.unwrap();
+            let mut states = HashMap::new();
+            let (_, file) = follow(&config, Arc::new(Nowhere), &mut states, Timestamp::UNIX_EPOCH);
+            assert_eq!(*file.unwrap().word.borrow(), word, "{mode}");
+            match states.get(&pair()) {
+                Some(State::Down(outage)) => {
+                    assert_eq!((mode, outage.begun, outage.standing), ("start-stop", true, false));
+                    assert_eq!(outage.climbed, 0, "the start is the next rung");
+                }
+                other => assert!(mode == "restart" && other.is_none(), "{mode}: {other:?}"),
+            }
+        }
+    }
+
     #[tokio::test]
     async fn the_file_follows_the_word_also_the_last_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
         let (say, word) = watch::channel(Word::Unknown);
         let stop = CancellationToken::new();
-        let kept = keep(Some(StateFile { path: path.clone(), word }), None, stop.clone());
+        let kept = keep(Some(StateFile { pair: pair(), path: path.clone(), word }), None, stop.clone());
         let told = async {
             say.send(Word::Alive).unwrap();
             say.send(Word::Dead).unwrap();
@@ -320,7 +402,7 @@ mod tests {
         let path = dir.path().join("late/state");
         let (_say, word) = watch::channel(Word::Dead);
         let stop = CancellationToken::new();
-        let kept = keep(Some(StateFile { path: path.clone(), word }), None, stop.clone());
+        let kept = keep(Some(StateFile { pair: pair(), path: path.clone(), word }), None, stop.clone());
         let told = async {
             tokio::time::sleep(AGAIN / 2).await;
             assert_eq!(Word::read(&path), None);

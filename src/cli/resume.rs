@@ -35,9 +35,9 @@ pub fn run(source: &Source, args: &Args) -> u8 {
     };
     let whom = args.scope.as_deref().unwrap_or("all pairs");
     let held = if args.scope.is_none() {
-        "a hold on pairs that flap, and a storm, are over too"
+        "holds on pairs that flap, and a storm, are over too if there were any"
     } else {
-        "a hold on pairs that flap is over too"
+        "a hold on pairs that flap is over too if there was one"
     };
     say(&format!("Healing goes on for {whom}: {stops}; {held}."));
     if args.scope.is_some() {

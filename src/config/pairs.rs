@@ -106,19 +106,24 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -
     let global = reader.global();
     let (window, interval) = (global.get(&ladder::VERIFY_WINDOW), global.get(&ladder::VERIFY_INTERVAL));
     let default = global.get(&ladder::COMMAND_TIMEOUT);
-    let mut told = HashSet::new();
+    let (mut told, mut odd) = (HashSet::new(), ladder::Odd::new(reader));
     let pairs: Option<Vec<Pair>> = mappings
         .iter()
         .map(|name| {
             let ladder = ladder::of_pair(reader, name).over(of_site.get(&name.site).unwrap_or(&base));
             let site = sites.get(&name.site).and_then(Option::as_ref);
             let acts = site.is_some_and(|site| site.act.is_some()) && ladder.is_headed_by_site();
+            odd.look(name, &ladder, site, acts);
             let recovery = ladder.recovery();
             if site.is_some_and(|site| site.place == Place::Nowhere)
                 && (ladder.height() > usize::from(acts) || recovery.is_some())
                 && told.insert(format!("{}_SSH_HOST", name.site))
             {
                 site::missing_host(&reader.scoped(name.site.as_str()));
+            }
+            let queried = servers.get(&name.server).and_then(Option::as_ref).is_some_and(Server::has_query);
+            if queried && site.is_some_and(|site| site.cross_check) {
+                site::lesser_look(&reader.scoped(name.site.as_str()), &name.server);
             }
             let (window, timeout) = (window?, default?);
             let rungs = ladder.rungs(reader, name, (timeout, window), &mut told);
@@ -129,6 +134,7 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -
         .collect::<Vec<Option<Pair>>>()
         .into_iter()
         .collect();
+    odd.finish();
     Read {
         servers: servers.into_iter().map(|(name, server)| Some((name, server?))).collect(),
         sites: sites.into_iter().map(|(name, site)| Some((name, site?))).collect(),

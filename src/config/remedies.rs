@@ -51,7 +51,8 @@ pub const HOOK_BODY: Key<Arc<Template>> = Key::new(Scope::Site, "HOOK_BODY", |te
         "Body of the POST: JSON with the values {{ pair }} {{ site }} {{ server }} {{ attempt }} {{ rung }} {{ incident }} {{ run }}, which bring their own quotes.",
         "{\"ref\": \"main\", \"inputs\": {\"server\": {{ server }}}}",
     )
-    .otherwise("a JSON object with all of them");
+    .otherwise("a JSON object with all of them")
+    .secret();
 /// Header.
 pub const HOOK_HEADER: Key<Header> = Key::new(Scope::Site, "HOOK_HEADER", header)
     .about("One more header of the POST, as `Name: value`.", "Authorization: Bearer 0123456789abcdef")
@@ -141,7 +142,9 @@ impl Act {
         let url = hook.address();
         let path = url.as_ref().map(|url| &url[url::Position::BeforePath..url::Position::AfterQuery]);
         let path = path.filter(|path| path.len() >= PATH);
-        [header, bare, path].into_iter().flatten().map(Secret::from).collect()
+        let body = hook.body.secrets();
+        let body = body.iter().map(String::as_str);
+        [header, bare, path].into_iter().flatten().chain(body).map(Secret::from).collect()
     }
 }
 
@@ -216,6 +219,14 @@ pub fn read(keys: &Scoped<'_>, command: &Key<String>, local: Option<bool>) -> Op
         return Some(Some(Act::Signal(Order { signal: signal?, sought: Sought { pid_file, name } })));
     }
     if let Some(units) = units? {
+        if !keys.set_by_user(&SERVICES_MODE) {
+            let full = keys.full(SERVICES_MODE.name);
+            let what = format!("names units that are stopped on recovery, because {full} is start-stop by default");
+            let hint = format!(
+                "set {full}=restart if they are the watched service, or {full}=start-stop if they stand in for it"
+            );
+            keys.warn(&SERVICES, what, hint);
+        }
         return Some(Some(Act::Units { units, mode: mode? }));
     }
     let Some(url) = url? else { return Some(None) };

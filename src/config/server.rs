@@ -53,6 +53,14 @@ pub struct Server {
     pub depends_on: Vec<ServerName>,
 }
 
+impl Server {
+    /// True when the URL of an HTTP target has a part after a `?`.
+    pub fn has_query(&self) -> bool {
+        let shown = self.target.shown();
+        shown.starts_with("http") && shown.contains('?')
+    }
+}
+
 /// Reads one server.
 pub fn read(keys: &Scoped<'_>) -> Option<Server> {
     let target = keys.get(&URL);

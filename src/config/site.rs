@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::domain::name::ServerName;
 use crate::env::{Group, Key, Scope, Scoped, Secret, value};
 use crate::host::{HostKeyPolicy, Jump};
 
@@ -56,7 +57,7 @@ pub const LOCAL: Key<bool> = Key::new(Scope::Site, "LOCAL", value::flag)
 
 /// A second look.
 pub const CROSS_CHECK: Key<bool> = Key::new(Scope::Site, "CROSS_CHECK", value::flag)
-    .about("Before anything is run, ask the same URL from this site's own host: what answers there is not healed, because only our route to it is broken. The host needs curl or wget for HTTP, nc or bash for TCP, ping for ICMP.", "true")
+    .about("Before anything is run, ask the same URL from this site's own host: what answers there is not healed, because only our route to it is broken. What stands after the `?` of a URL and a login are left out, because users of that host see its command lines; the rest they see. The host needs curl or wget for HTTP, nc or bash for TCP, ping for ICMP.", "true")
     .default("false");
 
 /// The keys of this section.
@@ -130,6 +131,11 @@ pub fn read(global: &Scoped<'_>, keys: &Scoped<'_>, around: &Surroundings) -> Op
     let (local, cross_check) = (keys.get(&LOCAL), keys.get(&CROSS_CHECK));
     let (act, witnesses) = (remedies::read(keys, &ladder::SITE_COMMAND, local), witness::of_site(global, keys));
     let place = place(keys, local?, around);
+    if cross_check == Some(true) && place == Some(Place::Nowhere) {
+        let hint =
+            format!("set {} and a login, or {}=true, or take it out", keys.full(SSH_HOST.name), keys.full(LOCAL.name));
+        keys.problem(&CROSS_CHECK, "is on, and this site has no host that could look", hint);
+    }
     Some(Site { place: place?, act: act?, cross_check: cross_check?, witnesses: witnesses? })
 }
 
@@ -185,6 +191,13 @@ pub fn missing_host(keys: &Scoped<'_>) {
         keys.full(remedies::HOOK_URL.name)
     );
     keys.problem(&SSH_HOST, "is not set, and this site has commands beside its hook", hint);
+}
+
+/// Says that a look from the site asks less than the check does.
+pub fn lesser_look(keys: &Scoped<'_>, server: &ServerName) {
+    let what = format!("leaves out what stands after the `?` of {server}_URL: users of the host see its command lines");
+    let hint = "turn it off if the answer depends on that, or a failure that it alone shows is never healed";
+    keys.warn(&CROSS_CHECK, what, hint);
 }
 
 fn host(text: &str) -> Result<String, String> {

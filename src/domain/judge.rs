@@ -11,10 +11,9 @@ use super::backoff::Backoff;
 use super::evidence::Quiet;
 use super::moment::{later, until};
 use super::notice::{Deed, Failed, News};
-use super::outage::{Healed, Outage, State};
+use super::outage::{Healed, Outage, State, Telling};
 use super::reading::{Fault, Phases};
 use super::recovery::Aftercare;
-use super::refusal::Refusal;
 use super::remedy::{IncidentId, Run, RunStatus, Verdict};
 use super::step::{Effect, Next, Seen};
 
@@ -305,17 +304,7 @@ impl Judge {
         let Rules { backoff, attempts, .. } = self.rules;
         let State::Down(outage) = &mut self.state else { return Vec::new() };
         outage.due = later(now, next);
-        let quiet = self.quiet.is_some();
-        let gave_up = self.helpless && !quiet && !outage.gave_up;
-        outage.gave_up |= gave_up;
-        // That the budget is spent is said once.
-        let spent = matches!(&deed, Deed::Refused { refusal: Refusal::BudgetSpent { .. }, .. });
-        let known = std::mem::replace(&mut outage.spent, spent && !quiet) && spent;
-        let held = quiet || (known && !gave_up);
-        let awaits = matches!(&deed, Deed::Refused { refusal: Refusal::AwaitingApproval { .. }, .. });
-        let asks = awaits && outage.asked.as_ref().is_some_and(|asked| asked.since == now);
-        outage.told |= !held;
-        outage.held |= quiet;
+        let Telling { held, gave_up, asks } = outage.telling(&deed, self.quiet.is_some(), self.helpless, now);
         let news = News::Failed(Failed {
             failures: outage.failures,
             attempts,

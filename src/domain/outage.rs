@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ladder::Answers;
 use super::moment::later;
+use super::notice::Deed;
 use super::reading::{Fault, Phases};
 use super::refusal::Refusal;
 use super::remedy::{IncidentId, RunId};
@@ -87,6 +88,17 @@ pub struct Outage {
     pub answers: Vec<Answer>,
 }
 
+/// How a failure is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Telling {
+    /// Not at all.
+    pub held: bool,
+    /// With the word that healing does not help.
+    pub gave_up: bool,
+    /// As a question to a person.
+    pub asks: bool,
+}
+
 /// A person's answer to a rung.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -121,6 +133,21 @@ impl Outage {
             self.begun = true;
             self.ends.clone_from(&ordered.ends);
         }
+    }
+
+    /// Decides how a failure is told, and remembers that it was.
+    pub(super) fn telling(&mut self, deed: &Deed, quiet: bool, helpless: bool, now: Timestamp) -> Telling {
+        let gave_up = helpless && !quiet && !self.gave_up;
+        self.gave_up |= gave_up;
+        // That the budget is spent is said once.
+        let spent = matches!(deed, Deed::Refused { refusal: Refusal::BudgetSpent { .. }, .. });
+        let known = std::mem::replace(&mut self.spent, spent && !quiet) && spent;
+        let held = quiet || (known && !gave_up);
+        self.told |= !held;
+        self.held |= quiet;
+        let awaits = matches!(deed, Deed::Refused { refusal: Refusal::AwaitingApproval { .. }, .. });
+        let asks = awaits && self.asked.as_ref().is_some_and(|asked| asked.since == now);
+        Telling { held, gave_up, asks }
     }
 
     /// Asks a person for a rung; one that is asked already keeps its beginning.

@@ -215,6 +215,12 @@ impl Scoped<'_> {
         self.reader.remember(Problem::warning(self.place(key), &self.full(key.name), what).hint(hint));
     }
 
+    /// Does the same for one number of a numbered key.
+    pub fn numbered_warning<T>(&self, key: &Key<T>, k: u32, what: impl Into<String>, hint: impl Into<String>) {
+        let full = self.full(&key.name.replace(NUMBER, &k.to_string()));
+        self.reader.remember(Problem::warning(self.place_of(key, &full), &full, what).hint(hint));
+    }
+
     /// Gives the whole name of a key here: `DC3_SSH_HOST`.
     pub fn full(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)

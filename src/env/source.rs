@@ -71,6 +71,14 @@ impl Env {
         self
     }
 
+    /// Lays the values of another file under both sources: key, value and line. They hold where neither sets the key.
+    #[must_use]
+    pub fn underlaid(self, name: &str, values: impl IntoIterator<Item = (String, String, u32)>) -> Self {
+        let unset = |(key, ..): &(String, String, u32)| self.in_process(key).is_none() && self.in_file(key).is_none();
+        let values: Vec<_> = values.into_iter().filter(unset).collect();
+        self.overlaid(name, values)
+    }
+
     /// Joins nothing but the process environment: there is no file.
     pub fn without_file(process: BTreeMap<String, String>) -> Self {
         Self::new(".env", b"", process)
@@ -148,5 +156,19 @@ mod tests {
         assert_eq!(reader.global().place(&KEY).to_string(), "config.json:5: ");
         assert_eq!(reader.global().get(&CHAT), None);
         assert_eq!(reader.global().place(&CHAT).to_string(), "telegram.env:2: ");
+    }
+
+    #[test]
+    fn what_is_laid_under_holds_only_where_nobody_sets_it() {
+        const ATTEMPTS: Key<u32> = Key::new(Scope::Global, "ATTEMPTS", |text| value::whole(text, &(1..=9)));
+        const CHAT: Key<u32> = Key::new(Scope::Global, "CHAT", |text| value::whole(text, &(1..=9)));
+        const PACE: Key<u32> = Key::new(Scope::Global, "PACE", |text| value::whole(text, &(1..=9)));
+        let process = BTreeMap::from([("ATTEMPTS".to_owned(), "8".to_owned())]);
+        let values = ["ATTEMPTS", "CHAT", "PACE"].map(|key| (key.to_owned(), "3".to_owned(), 5));
+        let env = Env::new("telegram.env", b"CHAT=7\nPACE=\n", process).underlaid("config.json", values);
+        let reader = Reader::new(&env, &|_| Err(std::io::ErrorKind::NotFound.into()));
+        let global = reader.global();
+        assert_eq!((global.get(&ATTEMPTS), global.get(&CHAT), global.get(&PACE)), (Some(8), Some(7), Some(3)));
+        assert_eq!(global.place(&PACE).to_string(), "config.json:5: ");
     }
 }

@@ -100,12 +100,13 @@ pub(super) fn read(sheet: &Sheet<'_>) -> Option<Standby> {
     // Services of ours do not bring the other machine back: there is nothing to wait for.
     set("VERIFY_WINDOW", "0".to_owned(), sheet.line());
     // A start that is held back leaves nobody serving: what keeps this from going to and fro is the threshold and the hold.
-    set("FLAP_LIMIT", "0".to_owned(), sheet.line());
-    set("REMEDY_BUDGET", "1000/1h".to_owned(), sheet.line());
+    // Who wants a limit all the same sets one.
+    let guards = [("FLAP_LIMIT", "0"), ("REMEDY_BUDGET", "1000/1h")];
+    let guards = guards.map(|(key, value)| (key.to_owned(), value.to_owned(), sheet.line()));
     set("STATE_FILE", state_file, at_state);
     set("STATE_DIR", state_dir, at_dir);
     set("LOG_FILE", log_file, at_log);
-    Some(Standby { values, env_file: env_file?.0.map(PathBuf::from) })
+    Some(Standby { values, otherwise: guards.into(), env_file: env_file?.0.map(PathBuf::from) })
 }
 
 /// A value with its line; none when a mistake was remembered.

@@ -18,6 +18,8 @@ pub use keys::{SERVER, SITE};
 pub struct Standby {
     /// Keys of the agent, their values, and the line of the file that each comes from.
     pub values: Vec<(String, String, u32)>,
+    /// Keys that hold where neither the process environment nor `env_file` sets them.
+    pub otherwise: Vec<(String, String, u32)>,
     /// A file with further keys, such as those of Telegram.
     pub env_file: Option<PathBuf>,
 }
@@ -92,6 +94,9 @@ mod tests {
             assert_eq!(found(key), (value, line), "{key}");
         }
         assert_eq!(standby.env_file, None);
+        let guards: Vec<&str> = standby.otherwise.iter().map(|(key, ..)| key.as_str()).collect();
+        assert_eq!(guards, ["FLAP_LIMIT", "REMEDY_BUDGET"], "whoever wants these guards sets them elsewhere");
+        assert!(standby.values.iter().all(|(key, ..)| !guards.contains(&key.as_str())));
     }
 
     #[test]

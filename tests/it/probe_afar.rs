@@ -55,10 +55,11 @@ async fn every_program_that_may_look_tells_up_from_down() {
     .await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     for program in ["curl", "wget"] {
-        let ask =
-            |login: &str, port: u16| looked(&format!("http://{login}127.0.0.1:{port}/a?b[]={{1}}&c=d e"), &[program]);
+        let ask = |login: &str, port: u16| looked(&format!("http://{login}127.0.0.1:{port}/a/{{1}}[b] c"), &[program]);
         assert_eq!((ask("", fine), ask("", broken) != 0, ask("", closed) != 0), (0, true, true), "{program}");
         assert_eq!((ask("", locked) != 0, ask("bob:s3cret@", locked)), (true, 0), "{program}: it asks who we are");
+        let asked = looked(&format!("http://127.0.0.1:{locked}/a?token=s3cret"), &[program]);
+        assert_eq!(asked, 0, "{program}: it asks for what was left out");
     }
     let connects = |port: u16| looked(&format!("tcp://127.0.0.1:{port}"), &["bash", "timeout"]);
     assert_eq!((connects(fine), connects(closed) != 0), (0, true));
@@ -69,7 +70,11 @@ async fn every_program_that_may_look_tells_up_from_down() {
 }
 
 #[test]
-fn a_login_never_stands_in_another_machines_command_lines() {
-    let text = Target::parse("https://bob:s3cret@h.test/x").unwrap().afar_shell(Duration::from_secs(1)).unwrap();
-    assert!(!text.contains("s3cret") && !text.contains("bob"), "{text}");
+fn a_login_and_a_query_never_stand_in_another_machines_command_lines() {
+    for url in ["https://bob:s3cret@h.test/x", "https://h.test/x?token=s3cret&name=bob", "https://h.test/x?s3cret#bob"]
+    {
+        let text = Target::parse(url).unwrap().afar_shell(Duration::from_secs(1)).unwrap();
+        assert!(!text.contains("s3cret") && !text.contains("bob"), "{text}");
+        assert_eq!(text.matches("'https://h.test/x'").count(), 2, "{text}");
+    }
 }

@@ -162,6 +162,26 @@ fn a_router_that_knows_no_way_is_heard_on_the_raw_socket() {
 }
 
 #[test]
+fn a_router_that_knows_a_shorter_way_does_not_answer_for_the_target() {
+    let mut lan = Lan::new();
+    lan.machine("here", &["10.9.0.1/24"]);
+    lan.machine("router", &["10.9.0.254/24"]);
+    lan.machine("gate", &["10.9.0.3/24", "10.9.9.1/24"]);
+    lan.on("here", &["route", "add", "default", "via", "10.9.0.254"]);
+    lan.on("router", &["route", "add", "10.9.9.0/24", "via", "10.9.0.3"]);
+    lan.inside("router", || std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap());
+    assert_eq!(look(&lan, "icmp://10.9.9.1", LIMIT).outcome, Outcome::Up);
+    let redirects = lan.inside("router", || {
+        let table = std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap();
+        let mut icmp = table.lines().filter_map(|line| line.strip_prefix("Icmp: "));
+        let (names, counts) = (icmp.next().unwrap(), icmp.next().unwrap());
+        let place = names.split(' ').position(|name| name == "OutRedirects").unwrap();
+        counts.split(' ').nth(place).unwrap().parse::<u64>().unwrap()
+    });
+    assert!(redirects > 0, "the router sent no redirect: nothing was tested");
+}
+
+#[test]
 fn hundreds_of_probes_at_once_are_all_answered_over_either_kind_of_socket() {
     for unprivileged in [true, false] {
         let mut lan = Lan::new();

@@ -11,7 +11,7 @@ const TIMEOUT_DOC: &str = "Time a command may take; then it is told to stop.";
 const WINDOW_DOC: &str = "How long after this command its effect is looked for; 0 turns it off.";
 const MODE_DOC: &str = "How a rung is run: auto by itself, approve once a person says `monitor approve` (until then no later rung runs either), dry never: it is only said what would have run.";
 const AFTER_DOC: &str = "Not before the outage lasted so long; until then the rung below runs.";
-const RECOVERY_DOC: &str = "Command that is run once when a pair is up again; what came of it is recorded.";
+const RECOVERY_DOC: &str = "Command that is run once when a pair is up again; what came of it is recorded. Where {DC}_SERVICES are stopped on recovery it is not run; where every rung is dry neither.";
 
 const fn command(scope: Scope, means: &'static str) -> Key<String> {
     Key::new(scope, "COMMAND", shell).about(COMMAND_DOC, "systemctl restart network-service").otherwise(means)

@@ -4,6 +4,7 @@
 //! rung.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ladder::{Mode, Terms};
@@ -13,8 +14,10 @@ use crate::env::{Reader, Scope, Scoped};
 use super::{Site, remedies};
 
 mod keys;
+mod odd;
 
 pub use keys::{COMMAND, COMMAND_TIMEOUT, GROUP, SITE_COMMAND, VERIFY_INTERVAL, VERIFY_WINDOW};
+pub use odd::Odd;
 
 use keys::{Every, GLOBAL, Keys, PAIR, SITE};
 
@@ -38,6 +41,15 @@ pub struct Ladder {
     /// By rung; 0 stands for every rung.
     terms: BTreeMap<u32, Partial>,
     recovery: Option<String>,
+    /// What each scope sets by itself, the narrowest first.
+    levels: Vec<Arc<Level>>,
+}
+
+/// What one scope sets by itself, for the look at what contradicts itself.
+struct Level {
+    scope: Scope,
+    terms: BTreeMap<u32, Partial>,
+    recovery: bool,
 }
 
 #[derive(Clone)]
@@ -113,7 +125,9 @@ impl Ladder {
         for (k, value) in scope.numbered(after) {
             terms.entry(k).or_default().after = value;
         }
-        Self { rungs, terms, recovery: scope.optional(&keys.recovery).flatten() }
+        let recovery = scope.optional(&keys.recovery).flatten();
+        let level = Level { scope: keys.command.scope, terms: terms.clone(), recovery: recovery.is_some() };
+        Self { rungs, terms, recovery, levels: vec![Arc::new(level)] }
     }
 
     /// This scope's keys, and the wider one's where it sets none.
@@ -123,7 +137,8 @@ impl Ladder {
         rungs.extend(self.rungs.clone());
         let numbers = self.terms.keys().chain(wider.terms.keys());
         let terms = numbers.map(|k| (*k, self.of(*k).or(wider.of(*k)))).collect();
-        Self { rungs, terms, recovery: self.recovery.clone().or_else(|| wider.recovery.clone()) }
+        let levels = self.levels.iter().chain(&wider.levels).cloned().collect();
+        Self { rungs, terms, recovery: self.recovery.clone().or_else(|| wider.recovery.clone()), levels }
     }
 
     /// The terms of rung `k` here: its own, then those of every rung.
@@ -201,14 +216,19 @@ impl Ladder {
     }
 }
 
+/// The keys of one scope, as they are for a pair.
+fn at<'r>(reader: &'r Reader<'r>, pair: &PairName, scope: Scope) -> (Scoped<'r>, &'static Keys) {
+    match scope {
+        Scope::Global | Scope::Server => (reader.global(), &GLOBAL),
+        Scope::Site => (reader.scoped(pair.site.as_str()), &SITE),
+        Scope::Pair => (reader.scoped(&format!("{}_{}", pair.site, pair.server)), &PAIR),
+    }
+}
+
 /// Reports a rung without the one before it, once.
 fn gap(reader: &Reader<'_>, pair: &PairName, scope: Scope, (number, expected): (u32, u32), told: &mut HashSet<String>) {
-    let (keys, key) = match scope {
-        Scope::Global | Scope::Server => (reader.global(), &GLOBAL.commands),
-        Scope::Site => (reader.scoped(pair.site.as_str()), &SITE.commands),
-        Scope::Pair => (reader.scoped(&format!("{}_{}", pair.site, pair.server)), &PAIR.commands),
-    };
-    let name = |k: u32| keys.full(&if k == 1 { "COMMAND".to_owned() } else { format!("COMMAND_{k}") });
+    let (keys, Keys { commands: key, .. }) = at(reader, pair, scope);
+    let name = |k: u32| odd::command(&keys, k);
     if told.insert(name(number)) {
         let what = format!("has no rung before it: {} is not set", name(expected));
         keys.numbered_problem(key, number, what, format!("set {} too, or renumber", name(expected)));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
-use url::{Origin, Url};
+use url::{Origin, Position, Url};
 
 use self::answer::Answer;
 use self::jar::Jar;
@@ -69,14 +69,19 @@ impl Probe for Http {
         Box::pin(self.walk(kit, trace))
     }
 
-    /// The login stays here: the other machine shows its command lines to everybody. Being asked for it is an answer.
+    /// The login and the query stay here: the other machine shows its command lines to everybody, and either may be a
+    /// password. Being asked for them is an answer.
     fn afar_shell(&self, limit: Duration) -> Option<String> {
-        let (url, seconds) = (quoted(self.url.as_str()), limit.as_secs().max(1));
-        let (asked_to_log_in, refused) = if self.login.is_some() { ("|401|403", "|6") } else { ("", "") };
+        let (url, seconds) = (quoted(&self.url[..Position::AfterPath]), limit.as_secs().max(1));
+        let (missed, refused) = match (self.url.query(), &self.login) {
+            (Some(_), _) => ("|400|401|403|422", "|6"),
+            (None, Some(_)) => ("|401|403", "|6"),
+            (None, None) => ("", ""),
+        };
         Some(format!(
             "if command -v curl >/dev/null 2>&1; then \
              case $(curl -s -g -L --max-redirs {REDIRECTS} -o /dev/null -m {seconds} -w '%{{http_code}}' --url {url}) in \
-             2??|3??{asked_to_log_in}) exit 0;; *) exit 1;; esac; \
+             2??|3??{missed}) exit 0;; *) exit 1;; esac; \
              elif command -v wget >/dev/null 2>&1; then wget -q -O /dev/null -t 1 -T {seconds} -- {url}; \
              case $? in 0{refused}) exit 0;; *) exit 1;; esac; \
              else echo 'curl, wget'; exit {CANNOT_LOOK}; fi"

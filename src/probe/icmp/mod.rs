@@ -101,23 +101,25 @@ impl Icmp {
         let (now, gap) = (Instant::now(), GAP.min(left / (2 * u32::from(count))));
         let mut requests: FuturesUnordered<_> =
             (0..count).map(|n| line.ask(n, now + gap * u32::from(n), now + left)).collect();
-        let (mut trips, mut blind) = (Vec::with_capacity(usize::from(count)), None);
+        let (mut trips, mut blind, mut refused) = (Vec::with_capacity(usize::from(count)), None, None);
         while let Some(answer) = requests.next().await {
             match answer {
                 Ok(Some(trip)) => trips.push(trip),
                 Ok(None) => {}
                 Err(fault) if fault.cause.is_blind() => blind = Some(fault),
-                // A router's word about the way there is one for all of them.
-                Err(fault) => return Err(fault),
+                // A reply to another request says more than a router's word.
+                Err(fault) => refused = Some(fault),
             }
             if self.wanted.latency.is_none() && self.wanted.enough(trips.len()) {
                 break;
             }
         }
-        match (self.wanted.judge(ip, trips, left), blind) {
+        let answered = !trips.is_empty();
+        match (self.wanted.judge(ip, trips, left), blind, refused) {
             // What was not sent is not lost on the way.
-            (Err(_), Some(blind)) => Err(blind),
-            (judged, _) => judged,
+            (Err(_), Some(blind), _) => Err(blind),
+            (Err(_), None, Some(refused)) if !answered => Err(refused),
+            (judged, ..) => judged,
         }
     }
 }

@@ -22,6 +22,8 @@ use crate::domain::reading::{Cause, Fault};
 const RAW_AT_ONCE: usize = 200;
 /// Times an id is drawn that nobody else waits with.
 const DRAWS: u32 = 8;
+/// Pause before a request goes out for the third time, twice as long before each further one.
+const AGAIN: Duration = Duration::from_millis(20);
 /// As much as `ping` sends.
 const PAYLOAD: [u8; 56] = [0; 56];
 
@@ -84,15 +86,44 @@ impl Raw {
 
 impl Line {
     /// Sends the `n`-th request at its time and waits until `until`: the round trip, or nothing when nothing came.
+    ///
+    /// What a router says that is no answer, such as a better way, takes the place of the answer in the library: the same
+    /// request goes out again, at once and then ever more rarely, and an answer to any of them counts.
     pub(crate) async fn ask(&self, n: u16, at: Instant, until: Instant) -> Result<Option<Duration>, Fault> {
         // The first goes out at once: even a sleep that is over takes a turn of the timer.
         if n > 0 {
             sleep_until(at).await;
         }
-        let sent = Instant::now();
+        let mut pause = Duration::ZERO;
+        loop {
+            let sent = Instant::now();
+            match self.send(n, until).await {
+                Ok(packet) => {
+                    if let Some(told) = told(self.ip, &packet) {
+                        // Our own clock: on a fast path the library's starts after the answer came.
+                        return told.map(|()| Some(sent.elapsed()));
+                    }
+                }
+                Err(SurgeError::Timeout { .. }) => return Ok(None),
+                Err(SurgeError::IOError(error)) => return Err(failure::unsent(self.ip, &error)),
+                Err(error) => {
+                    let what = format!("this machine could not ask {}: {error}", self.ip);
+                    return Err(Fault::new(Cause::Exhausted, what));
+                }
+            }
+            sleep_until(until.min(Instant::now() + pause)).await;
+            if Instant::now() >= until {
+                return Ok(None);
+            }
+            pause = AGAIN.max(pause * 2);
+        }
+    }
+
+    /// Sends one request and gives the packet that takes the place of its answer.
+    async fn send(&self, n: u16, until: Instant) -> Result<IcmpPacket, SurgeError> {
         let ask = async |ident| {
             let mut pinger = self.client.pinger(self.ip, ident).await;
-            pinger.timeout(until.saturating_duration_since(sent));
+            pinger.timeout(until.saturating_duration_since(Instant::now()));
             pinger.ping(PingSequence(n), &PAYLOAD).await
         };
         let mut answer = ask(self.ident).await;
@@ -101,13 +132,7 @@ impl Line {
             let Err(SurgeError::IdenticalRequests { .. }) = answer else { break };
             answer = ask(PingIdentifier(random())).await;
         }
-        match answer {
-            // Our own clock: on a fast path the library's starts after the answer came.
-            Ok((packet, _)) => told(self.ip, &packet).map(|()| Some(sent.elapsed())),
-            Err(SurgeError::Timeout { .. }) => Ok(None),
-            Err(SurgeError::IOError(error)) => Err(failure::unsent(self.ip, &error)),
-            Err(error) => Err(Fault::new(Cause::Exhausted, format!("this machine could not ask {}: {error}", self.ip))),
-        }
+        answer.map(|(packet, _)| packet)
     }
 }
 
@@ -119,18 +144,26 @@ fn crowded() -> Fault {
     Fault::new(Cause::Exhausted, what)
 }
 
-/// A raw socket also hears what routers say about the way.
-fn told(ip: IpAddr, packet: &IcmpPacket) -> Result<(), Fault> {
-    // Echo reply: RFC 792 and RFC 4443.
-    let (kind, code, reply) = match packet {
-        IcmpPacket::V4(packet) => (packet.get_icmp_type().0, packet.get_icmp_code().0, 0),
-        IcmpPacket::V6(packet) => (packet.get_icmpv6_type().0, packet.get_icmpv6_code().0, 129),
+/// What a packet says about `ip`; a raw socket also hears routers. `None`: it says nothing about whether `ip` is reached.
+fn told(ip: IpAddr, packet: &IcmpPacket) -> Option<Result<(), Fault>> {
+    let (kind, code) = match packet {
+        IcmpPacket::V4(packet) => (packet.get_icmp_type().0, packet.get_icmp_code().0),
+        IcmpPacket::V6(packet) => (packet.get_icmpv6_type().0, packet.get_icmpv6_code().0),
     };
+    heard(ip, kind, code)
+}
+
+/// Echo reply, destination unreachable and time exceeded count: RFC 792 and RFC 4443. A redirect, a packet that is too big
+/// or a source quench comes beside an answer.
+fn heard(ip: IpAddr, kind: u8, code: u8) -> Option<Result<(), Fault>> {
+    let (reply, errors) = if ip.is_ipv4() { (0, [3, 11]) } else { (129, [1, 3]) };
     if kind == reply {
-        return Ok(());
+        return Some(Ok(()));
     }
-    let what = format!("{ip} cannot be reached: a router on the way says so (ICMP type {kind}, code {code})");
-    Err(Fault::new(Cause::Unreachable, what))
+    errors.contains(&kind).then(|| {
+        let what = format!("{ip} cannot be reached: a router on the way says so (ICMP type {kind}, code {code})");
+        Err(Fault::new(Cause::Unreachable, what))
+    })
 }
 
 fn client(ip: IpAddr) -> io::Result<Client> {
@@ -167,6 +200,23 @@ fn unopened(ip: IpAddr, error: &io::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_reply_and_a_word_about_the_way_count_as_an_answer() {
+        for (ip, replies, errors) in [("10.0.0.2", [0], [3, 11]), ("fd00::2", [129], [1, 3])] {
+            let ip = ip.parse().unwrap();
+            for kind in 0..=u8::MAX {
+                match heard(ip, kind, 1) {
+                    Some(Ok(())) => assert!(replies.contains(&kind), "{ip}: {kind}"),
+                    Some(Err(fault)) => {
+                        assert!(errors.contains(&kind), "{ip}: {kind}");
+                        assert_eq!(fault.cause, Cause::Unreachable);
+                    }
+                    None => assert!(!replies.contains(&kind) && !errors.contains(&kind), "{ip}: {kind}"),
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_socket_that_is_not_given_is_our_trouble_with_its_remedy() {

@@ -54,10 +54,22 @@ pub struct Signal {
     text: String,
     /// Nothing is sent; it is only asked whether it could be.
     harmless: bool,
-    /// The process as it was when a check began to fail.
-    seen: Arc<Mutex<Option<Process>>>,
+    /// What was found when a check began to fail.
+    seen: Arc<Mutex<Seen>>,
     /// Looks under way.
     looks: Mutex<JoinSet<()>>,
+}
+
+/// What a look at the beginning of a failing check found.
+#[derive(Debug, Clone, Default)]
+enum Seen {
+    /// Nobody looked.
+    #[default]
+    Nothing,
+    /// No process, or not the one that is meant, for this reason: whoever is there later did not fail.
+    Nobody(String),
+    /// This one.
+    One(Process),
 }
 
 impl Signal {
@@ -67,8 +79,8 @@ impl Signal {
         Self { order, text, harmless: false, seen: Arc::default(), looks: Mutex::default() }
     }
 
-    /// The process that the check saw, once every look has ended.
-    async fn remembered(&self) -> Option<Process> {
+    /// What the check saw, once every look has ended.
+    async fn remembered(&self) -> Seen {
         let mut looks = std::mem::take(&mut *self.looks.lock().unwrap_or_else(PoisonError::into_inner));
         while looks.join_next().await.is_some() {}
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -85,15 +97,25 @@ impl Signal {
 
     /// Sends it; the text says to whom, the error why nothing was sent.
     async fn send(&self, call: &Call, ready: BoxFuture<'_, bool>) -> Result<String, Unsent> {
-        let process = self.find().await.map_err(Unsent::Why)?;
         // A person means the process that is there now.
-        let before = if call.attempt == 0 { None } else { self.remembered().await };
-        if let Some(before) = before.filter(|before| (before.pid, before.started) != (process.pid, process.started)) {
-            return Err(Unsent::Why(format!(
-                "{} was process {before} when the check failed and is process {process} now: somebody restarted it, so \
-                 nothing was sent; the next check decides",
-                self.order.sought
-            )));
+        let before = if call.attempt == 0 { Seen::Nothing } else { self.remembered().await };
+        let process = self.find().await.map_err(Unsent::Why)?;
+        match before {
+            Seen::One(before) if (before.pid, before.started) != (process.pid, process.started) => {
+                return Err(Unsent::Why(format!(
+                    "{} was process {before} when the check failed and is process {process} now: somebody restarted it, so \
+                     nothing was sent; the next check decides",
+                    self.order.sought
+                )));
+            }
+            Seen::Nobody(why) => {
+                return Err(Unsent::Why(format!(
+                    "{} is process {process} now and was not found when the check failed ({why}): somebody started it \
+                     since, so nothing was sent; the next check decides",
+                    self.order.sought
+                )));
+            }
+            Seen::One(_) | Seen::Nothing => {}
         }
         let held = pidfd_open(process.pid, PidfdFlags::empty()).map_err(|error| self.refused(&process, error))?;
         // Only now the number cannot pass to another process.
@@ -149,8 +171,7 @@ impl Remedy for Signal {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         while looks.try_join_next().is_some() {}
         looks.spawn_blocking(move || {
-            // Who is not there cannot be mistaken for another.
-            let found = sought.find().ok();
+            let found = sought.find().map_or_else(Seen::Nobody, Seen::One);
             *seen.lock().unwrap_or_else(PoisonError::into_inner) = found;
         });
     }

@@ -1,12 +1,12 @@
 //! Which process is meant: by its pid file, by its name, or by both; and how it is told from one that got its number later.
 
 use std::fmt;
-use std::io::Read;
+use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use rustix::process::Pid;
+use rustix::process::{Pid, Uid};
 
 use crate::host::output::one_line;
 
@@ -92,7 +92,7 @@ impl fmt::Display for Process {
 
 fn by_file(file: &Path, name: Option<&str>) -> Result<Process, String> {
     let shown = file.display();
-    let (text, written) = read(file).map_err(|error| match error.kind() {
+    let Read { text, written, owner, open } = read(file).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             format!("the pid file {shown} is not there: the program does not run, or it writes another file")
         }
@@ -119,12 +119,53 @@ fn by_file(file: &Path, name: Option<&str>) -> Result<Process, String> {
     }
     match name {
         Some(name) if name != process.name => Err(stale(&format!("process {process} is not `{name}`"))),
-        _ => Ok(process),
+        Some(_) => Ok(process),
+        None => trusted(file, owner, open, &process).map(|()| process),
     }
 }
 
-/// The first bytes and the time of a file. What is no file is not waited for.
-fn read(path: &Path) -> std::io::Result<(String, i64)> {
+/// Refuses a file that somebody else than root and the user of the process could have written: they would choose who is
+/// sent the signal.
+fn trusted(file: &Path, owner: u32, open: bool, process: &Process) -> Result<(), String> {
+    let shown = file.display();
+    let otherwise = "or set PROCESS too, then the name has to fit";
+    if open {
+        return Err(format!(
+            "the pid file {shown} is writable by group or others, who could put any number there: chmod go-w {shown}, {otherwise}"
+        ));
+    }
+    let user = user(process.pid);
+    if owner != Uid::ROOT.as_raw() && user != Some(owner) {
+        let whose = user.map_or_else(String::new, |user| format!(" ({user})"));
+        return Err(format!(
+            "the pid file {shown} belongs to user {owner}, who is neither root nor the user{whose} of process {process} and \
+             could put any number there: let the program write its own file, {otherwise}"
+        ));
+    }
+    Ok(())
+}
+
+/// The number of the user that a process was started as.
+fn user(pid: Pid) -> Option<u32> {
+    let text = std::fs::read(format!("/proc/{pid}/status")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// What a pid file says, and who can have said it.
+struct Read {
+    /// Its first bytes.
+    text: String,
+    /// When it was written, in seconds.
+    written: i64,
+    /// Number of the user that it belongs to.
+    owner: u32,
+    /// Whether its group or others may write to it.
+    open: bool,
+}
+
+/// Reads the beginning of a file. What is no file is not waited for.
+fn read(path: &Path) -> std::io::Result<Read> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
     let about = file.metadata()?;
@@ -133,7 +174,8 @@ fn read(path: &Path) -> std::io::Result<(String, i64)> {
     }
     let mut bytes = Vec::new();
     file.take(PID_FILE).read_to_end(&mut bytes)?;
-    Ok((String::from_utf8_lossy(&bytes).into_owned(), about.mtime()))
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Read { text, written: about.mtime(), owner: about.uid(), open: about.mode() & 0o022 != 0 })
 }
 
 fn by_name(name: &str) -> Result<Process, String> {
@@ -208,6 +250,19 @@ mod tests {
         assert!(sought.find().unwrap_err().contains("this agent itself"));
         std::fs::write(&file, "1\n").unwrap();
         assert!(sought.find().unwrap_err().contains("never sent a signal"), "{:?}", sought.find());
+    }
+
+    #[test]
+    fn a_pid_file_that_a_stranger_could_write_names_nobody() {
+        let us = Process::of(rustix::process::getpid()).unwrap();
+        let mine = rustix::process::getuid().as_raw();
+        let file = Path::new("/run/x.pid");
+        trusted(file, 0, false, &us).unwrap();
+        trusted(file, mine, false, &us).unwrap();
+        let told = trusted(file, 0, true, &us).unwrap_err();
+        assert!(told.contains("chmod go-w /run/x.pid, or set PROCESS too"), "{told}");
+        let told = trusted(file, 4711, false, &us).unwrap_err();
+        assert!(told.contains(&format!("user 4711, who is neither root nor the user ({mine}) of process")), "{told}");
     }
 
     #[test]

@@ -26,6 +26,15 @@ const UP: &str = "look() { state=$(systemctl is-active \"$1\" 2>/dev/null); \
 const DOWN: &str = "look() { state=$(systemctl is-active \"$1\" 2>/dev/null); \
     case \"$state\" in inactive|failed|unknown) return 0;; esac; ";
 
+/// `missed UNIT`: remembers that it could not be stopped; the others are stopped all the same, or they would run on. A unit
+/// that systemd does not know does not run.
+const MISSED: &str = "first= failed=; missed() { case \"$said\" in *\"Unit $1 not loaded\"*|*\"Unit $1 not found\"*) \
+    printf '%s\\n' \"$1: systemd knows no such unit, so it counts as stopped\"; return 0;; esac; \
+    first=${first:-$code}; failed=\"${failed:+$failed; }$1: systemctl stop exited with code $code\"; }; ";
+
+/// The last line names every unit that could not be stopped.
+const SAID: &str = "[ -z \"$failed\" ] || { printf '%s\\n' \"$failed\"; exit \"$first\"; }; ";
+
 /// The code of LSB for "program is not running".
 const NOT_RUNNING: i32 = 3;
 
@@ -35,18 +44,27 @@ pub fn acting(action: Action, units: &[&Unit]) -> String {
     let look = if action == Action::Stop { DOWN } else { UP };
     let mut text =
         format!("{HEAD}{ACT}{look}printf '%s\\n' \"$1 is ${{state:-unknown}} after systemctl {verb}\"; return 1; }}; ");
+    if action == Action::Stop {
+        text.push_str(MISSED);
+    }
     for (place, unit) in units.iter().enumerate() {
         let rest: Vec<&str> = units.iter().skip(place + 1).map(|unit| unit.as_str()).collect();
         let rest = if rest.is_empty() { String::new() } else { format!("; not tried: {}", rest.join(" ")) };
         // Validated names hold no quote.
-        let _ = write!(
-            text,
-            "act {verb} '{unit}' || {{ printf '%s\\n' '{unit}: systemctl {verb} exited with code '\"$code\"'{rest}'; exit \"$code\"; }}; "
-        );
+        let _ = match action {
+            Action::Stop => write!(text, "act {verb} '{unit}' || missed '{unit}'; "),
+            Action::Start | Action::Restart => write!(
+                text,
+                "act {verb} '{unit}' || {{ printf '%s\\n' '{unit}: systemctl {verb} exited with code '\"$code\"'{rest}'; exit \"$code\"; }}; "
+            ),
+        };
     }
     text.push_str("bad=; ");
     for unit in units {
         let _ = write!(text, "look '{unit}' || bad=1; ");
+    }
+    if action == Action::Stop {
+        text.push_str(SAID);
     }
     let _ = write!(text, "[ -z \"$bad\" ] || exit {NOT_RUNNING}");
     text

@@ -15,10 +15,8 @@ use super::super::Call;
 pub const DEFAULT: &str = "{\"pair\": {{ pair }}, \"site\": {{ site }}, \"server\": {{ server }}, \"attempt\": {{ attempt }}, \
     \"rung\": {{ rung }}, \"incident\": {{ incident }}, \"run\": {{ run }}}";
 
-/// Names that a template may use.
+/// Names that a template may use. The value of each depends on who asks: for which pair, at which check, by which rung.
 const NAMES: &[&str] = &["pair", "site", "server", "attempt", "rung", "incident", "run"];
-/// Those whose value depends on who asks.
-const PERSONAL: &[&str] = &["pair", "server", "attempt", "incident", "run"];
 /// Characters of a template; a longer body belongs behind the hook.
 const LONGEST: usize = 16 * 1024;
 /// Steps that one rendering may take; a template without loops takes a few for each value.
@@ -44,16 +42,15 @@ impl Template {
         environment.set_auto_escape_callback(|_| AutoEscape::Json);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
-        let named =
-            environment.template_from_str(source).map_err(|error| in_words(&error))?.undeclared_variables(false);
+        let named = environment
+            .template_from_str(source)
+            .map_err(|error| in_words(&error, source))?
+            .undeclared_variables(false);
         let globals: Vec<&str> = environment.globals().map(|(name, _)| name).collect();
-        let mut unknown: Vec<&str> = named.iter().map(String::as_str).collect();
-        unknown.retain(|name| !NAMES.contains(name) && !globals.contains(name));
-        unknown.sort_unstable();
-        if let Some(first) = unknown.first() {
-            return Err(format!("`{}` is no name here: there are {}", shown(first), NAMES.join(", ")));
+        if named.iter().any(|name| !NAMES.contains(&name.as_str()) && !globals.contains(&name.as_str())) {
+            return Err(format!("a name in it is not known here: there are {}", NAMES.join(", ")));
         }
-        let personal = named.iter().any(|name| PERSONAL.contains(&name.as_str()));
+        let personal = named.iter().any(|name| NAMES.contains(&name.as_str()));
         let template = Self { source: source.to_owned(), environment, personal };
         for call in samples() {
             template.render(&call)?;
@@ -64,6 +61,27 @@ impl Template {
     /// Gives the template as it was written.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Parts that may be passwords and turn up alone: whole texts of the body that stand in the template, long and without
+    /// a blank.
+    pub fn secrets(&self) -> Vec<String> {
+        /// Characters of the shortest; `main` must not be masked in every log line.
+        const SHORTEST: usize = 16;
+        let body = samples().nth(1).and_then(|call| self.render(&call).ok()).unwrap_or_default();
+        let (mut found, mut next) = (Vec::new(), vec![serde_json::from_str(&body).unwrap_or(serde_json::Value::Null)]);
+        while let Some(value) = next.pop() {
+            match value {
+                serde_json::Value::String(text) => found.push(text),
+                serde_json::Value::Array(values) => next.extend(values),
+                serde_json::Value::Object(values) => next.extend(values.into_iter().map(|(_, value)| value)),
+                serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+            }
+        }
+        found.retain(|text| {
+            text.len() >= SHORTEST && !text.contains(char::is_whitespace) && self.source.contains(text.as_str())
+        });
+        found
     }
 
     /// Says whether the body depends on the pair it is sent for.
@@ -82,16 +100,15 @@ impl Template {
             incident => call.incident.map_or(Value::from(()), |incident| Value::from(incident.to_string())),
             run => call.run.to_string(),
         };
-        let body = self.environment.render_str(&self.source, values).map_err(|error| in_words(&error))?;
+        let body = self.environment.render_str(&self.source, values).map_err(|error| in_words(&error, &self.source))?;
         if body.len() > LARGEST {
             return Err(format!("the body has {} bytes, more than {LARGEST}", body.len()));
         }
         match serde_json::from_str::<serde::de::IgnoredAny>(&body) {
             Ok(_) => Ok(body),
             Err(error) => Err(format!(
-                "expected a template that gives JSON, it gives {} ({error}); a value brings its own quotes: \
-                 {{\"pair\": {{{{ pair }}}}}}",
-                shown(&body)
+                "expected a template that gives JSON, it gives something else ({error}); a value brings its own quotes: \
+                 {{\"pair\": {{{{ pair }}}}}}"
             )),
         }
     }
@@ -108,9 +125,14 @@ fn samples() -> impl Iterator<Item = Call> {
     )
 }
 
-fn in_words(error: &minijinja::Error) -> String {
+/// Says what is wrong, and quotes nothing: a template may hold a password.
+fn in_words(error: &minijinja::Error, source: &str) -> String {
     let place = error.line().filter(|line| *line > 1).map(|line| format!(" in its line {line}")).unwrap_or_default();
-    let detail = error.detail().map(|detail| format!(": {}", shown(detail))).unwrap_or_default();
+    let quotes = |detail: &&str| {
+        detail.split(|c: char| !c.is_alphanumeric()).any(|word| word.len() > 3 && source.contains(word))
+    };
+    let detail = error.detail().filter(|detail| !quotes(detail)).map(|detail| format!(": {}", shown(detail)));
+    let detail = detail.unwrap_or_default();
     match error.kind() {
         ErrorKind::OutOfFuel => "the template does too much: take the loop out".to_owned(),
         kind => format!("the template is broken{place}: {kind}{detail}"),
@@ -125,7 +147,7 @@ impl PartialEq for Template {
 
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Template").field(&self.source).finish()
+        f.debug_struct("Template").finish_non_exhaustive()
     }
 }
 
@@ -160,8 +182,8 @@ mod tests {
     fn a_broken_template_is_told_before_anything_starts() {
         for (source, part) in [
             ("{\"pair\": \"{{ pair }}\"}", "brings its own quotes"),
-            ("{\"pair\": {{ pear }}}", "`pear` is no name here: there are pair, site"),
-            ("{% if attempt > 50 %}{{ secret }}{% endif %}{}", "`secret` is no name here"),
+            ("{\"pair\": {{ pear }}}", "a name in it is not known here: there are pair, site"),
+            ("{% if attempt > 50 %}{{ secret }}{% endif %}{}", "a name in it is not known"),
             ("{{ pair", "the template is broken"),
             ("{\"a\": {{ pair.x }}}", "the template is broken"),
             ("{\"a\": {{ pair|nofilter }}}", "the template is broken"),
@@ -178,10 +200,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_a_template_quotes_none_of_its_text() {
+        for source in [
+            "{\"token\": \"hunter2222\", \"pair\": \"{{ pair }}\"}",
+            "token=hunter2222",
+            "{\"token\": \"hunter2222\"",
+            "{\"token\": {{ hunter2222 }}}",
+            "{\"token\": {{ pair|hunter2222 }}}",
+            "{\"token\": {{ pair.hunter2222 }}}",
+            "{\"token\": {{ hunter2222() }}}",
+            "{% hunter2222 %}{}",
+            "{{ \"hunter2222\"(pair) }}",
+            "{\"a\": {{ \"hunter2222\" + 1 }}}",
+            "{% include \"hunter2222\" %}{}",
+        ] {
+            let told = Template::new(source).err().unwrap_or_else(|| panic!("{source} is taken"));
+            assert!(!told.contains("hunter2222"), "{source}: {told}");
+        }
+        let told = format!("{:?}", Template::new("{\"a\": \"hunter2222\"}").unwrap());
+        assert!(!told.contains("hunter2222"), "{told}");
+    }
+
+    #[test]
     fn a_body_that_names_whom_it_is_for_is_personal() {
         assert!(Template::new(DEFAULT).unwrap().is_personal());
         assert!(Template::new("{\"a\": {{ run }}}").unwrap().is_personal());
-        assert!(!Template::new("{\"site\": {{ site }}, \"rung\": {{ rung }}}").unwrap().is_personal());
+        assert!(Template::new("{\"site\": {{ site }}}").unwrap().is_personal());
+        assert!(Template::new("{\"rung\": {{ rung }}}").unwrap().is_personal());
+        assert!(!Template::new("{\"ref\": \"main\"}").unwrap().is_personal());
     }
 
     proptest! {

@@ -169,6 +169,40 @@ async fn a_process_that_took_the_place_of_the_failing_one_gets_no_signal_until_i
 }
 
 #[tokio::test]
+async fn a_process_that_was_started_after_the_check_failed_gets_no_signal() {
+    let place = Place::new();
+    let remedy = place.by_file(None);
+    remedy.warm();
+    withheld_by_absence(&remedy).await;
+    let mut new = place.start_with_file();
+    refuses(&remedy, &["is not there", "somebody started it", &new.pid().to_string()]).await;
+    assert!(new.lives());
+    // The next failing check finds it, and then it is the one that fails.
+    remedy.warm();
+    assert_eq!(run(&remedy, &call()).await.run.status, RunStatus::Executed);
+    assert_eq!(new.ended_by(), Some(10));
+}
+
+/// Waits until the look of a check has ended.
+async fn withheld_by_absence(remedy: &Signal) {
+    refuses(remedy, &["is not there"]).await;
+}
+
+#[tokio::test]
+async fn a_pid_file_that_others_may_write_is_believed_only_with_a_name() {
+    let place = Place::new();
+    let mut daemon = place.start_with_file();
+    std::fs::set_permissions(place.file(), PermissionsExt::from_mode(0o666)).unwrap();
+    refuses(&place.by_file(None), &["writable by group or others", "chmod go-w", "set PROCESS too"]).await;
+    std::fs::set_permissions(place.file(), PermissionsExt::from_mode(0o644)).unwrap();
+    std::os::unix::fs::chown(place.file(), Some(4711), None).unwrap();
+    refuses(&place.by_file(None), &["belongs to user 4711", "set PROCESS too"]).await;
+    assert!(daemon.lives());
+    assert_eq!(run(&place.by_file(Some(&place.name)), &call()).await.run.status, RunStatus::Executed);
+    assert_eq!(daemon.ended_by(), Some(10));
+}
+
+#[tokio::test]
 async fn a_stale_pid_file_never_leads_to_a_signal() {
     let place = Place::new();
     refuses(&place.by_file(None), &["is not there"]).await;

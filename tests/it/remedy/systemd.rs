@@ -31,7 +31,8 @@ cat) [ -e "D/units/$unit" ] || { echo "No files found for $unit." >&2; exit 1; }
 is-active) state=$(cat "D/units/$unit" 2>/dev/null || echo inactive); echo "$state"; [ "$state" = active ] || exit 3; exit 0 ;;
 show) echo "Type=$(cat "D/types/$4" 2>/dev/null || echo simple)"; exit 0 ;;
 esac
-[ -e "D/units/$unit" ] || { echo "Failed to $verb $unit: Unit $unit not found." >&2; exit 5; }
+what='not found' && [ "$verb" = stop ] && what='not loaded'
+[ -e "D/units/$unit" ] || { echo "Failed to $verb $unit: Unit $unit $what." >&2; exit 5; }
 if [ "$who" != 0 ] && [ ! -e D/polkit ]; then
     echo "Failed to $verb $unit: Interactive authentication required." >&2
     echo "See system logs and 'systemctl status $unit' for details." >&2
@@ -186,6 +187,30 @@ async fn the_first_failure_ends_it_and_the_last_line_says_what_was_left() {
     assert_eq!(last_line(&done), "b.service: systemctl start exited with code 1; not tried: c.timer");
     assert_eq!(done.run.error, last_line(&done));
     assert!(done.output.text.contains("Job for b.service failed"), "{}", done.output.text);
+}
+
+#[tokio::test]
+async fn a_stop_that_fails_leaves_no_other_unit_running() {
+    let machine = Machine::with(&["a.service", "b.service", "c.timer", "d.service"]);
+    let (host, all) = (machine.local(), ["a.service", "b.service", "gone.service", "c.timer", "d.service"]);
+    act(&host, Action::Start, &["a.service", "b.service", "c.timer", "d.service"]).await;
+    machine.put("fails/d.service", "");
+    machine.put("fails/b.service", "");
+    machine.deeds();
+    let done = act(&host, Action::Stop, &all).await;
+    assert_eq!((done.run.status, done.run.started, done.run.exit_code), (RunStatus::Failed, true, Some(1)));
+    assert_eq!(machine.deeds().len(), all.len(), "each is tried");
+    let told = "d.service: systemctl stop exited with code 1; b.service: systemctl stop exited with code 1";
+    assert_eq!(last_line(&done), told);
+    for line in [
+        "gone.service: systemd knows no such unit, so it counts as stopped",
+        "b.service is active after systemctl stop",
+    ] {
+        assert!(done.output.text.contains(line), "{}", done.output.text);
+    }
+    assert!(!done.output.text.contains("a.service is"), "{}", done.output.text);
+    let done = act(&host, Action::Stop, &["a.service", "gone.service"]).await;
+    assert_eq!(done.run.status, RunStatus::Executed, "{}", done.output.text);
 }
 
 #[tokio::test]

@@ -171,8 +171,10 @@ fn hooks_that_name_whom_they_are_for_are_not_shared() {
         hook.body = Arc::new(Template::new(body).unwrap());
         remedy(hook).text().to_owned()
     };
-    assert!(text("{\"pair\": {{ pair }}}").contains("MONITOR_"));
-    assert!(!text("{\"site\": {{ site }}}").contains("MONITOR_"));
+    for name in ["pair", "site", "rung"] {
+        assert!(text(&format!("{{\"it\": {{{{ {name} }}}}}}")).contains("MONITOR_"), "{name}");
+    }
+    assert!(!text("{\"ref\": \"main\"}").contains("MONITOR_"));
     assert_ne!(text("{}"), text("[]"), "another body is another deed");
 }
 
