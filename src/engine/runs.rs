@@ -213,19 +213,21 @@ impl Engine {
         if member.why == Why::Recovery {
             return self.recovery_ran(&member, done);
         }
+        if begins(&member, done) {
+            // What a person starts stays as long as the pair is down; what a drill starts is ended after it.
+            let ended_under = (member.why != Why::Person).then(|| IncidentId(Uuid::now_v7()));
+            let mut batch = Batch::new(member.call.pair.clone(), self.clock.now());
+            self.step(&member.call.pair, Seen::Begun { ends: member.rung.ends.to_string(), ended_under });
+            self.keep_state(&member.call.pair, &mut batch);
+            self.ledger.record(batch);
+        }
         if let Why::Drill { .. } = member.why {
             return self.drill_ran(member, done, ended);
         }
         let heals = member.heals();
-        let Member { call, rung, reply, why, .. } = member;
+        let Member { call, rung, reply, .. } = member;
         let mut batch = Batch::new(call.pair.clone(), self.clock.now());
         batch.ran(&call, done);
-        if !heals && rung.once && done.run.started {
-            // What a person starts stays as long as the pair is down; what a drill starts is ended after it.
-            let ended_under = matches!(why, Why::Drill { .. }).then(|| IncidentId(Uuid::now_v7()));
-            self.step(&call.pair, Seen::Begun { ends: rung.ends.to_string(), ended_under });
-            self.keep_state(&call.pair, &mut batch);
-        }
         let still_down = done.run.verdict_unless_up();
         if heals && self.is_judged_by(&call) {
             self.follow(&call.pair, Seen::Ran(done.run.clone()), &mut batch);
@@ -301,4 +303,10 @@ impl Engine {
         let report = HealReport { pair, command, run: None, verdict, up_after: None };
         answer(reply.map(|reply| ByHand { reply, report }), None);
     }
+}
+
+/// True when something was begun that has to be ended, and not in an incident of the pair's own.
+fn begins(member: &Member, done: &Done) -> bool {
+    let by_hand = matches!(member.why, Why::Person | Why::Drill { really: true });
+    by_hand && member.rung.once && done.run.started
 }

@@ -182,3 +182,23 @@ async fn without_a_disk_a_drill_sends_nothing_and_a_stop_is_not_promised() {
     assert_eq!(watch.handle.stop(Scope::All, by(), None).await, Err(Unmet::NotKept));
     watch.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_real_drill_starts_is_ended_after_it_and_a_harmless_one_starts_nothing() {
+    for (really, ended) in [(true, 1), (false, 0)] {
+        let world = World::new();
+        let start = Cure { once: true, repeatable: true, ..cure("start", 1.0) };
+        let halt = Cure { repeatable: true, ..cure("halt", 1.0) };
+        let watch = world.watch(vec![world.plan(Spec { recovery: Some(halt), ..pair("A", vec![start]) }, up)]);
+        world.until(10.0).await;
+        watch.handle.drill(name("A"), really, by()).await.unwrap();
+        world.until(300.0).await;
+        assert_eq!(
+            (world.count("A", "run start"), world.count("A", "run halt")),
+            (ended, ended),
+            "{:?}",
+            world.words("A")
+        );
+        watch.end().await;
+    }
+}
