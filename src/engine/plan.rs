@@ -31,7 +31,7 @@ pub struct Plan {
     pub check: CheckRules,
     /// When the next check comes.
     pub backoff: Backoff,
-    /// What is done when it is down: the k-th failing check runs rung min(k, last).
+    /// What is done when it is down: the k-th failing check at which something may run runs rung min(k, last).
     pub ladder: Arc<[Rung]>,
     /// What is run once it is up again.
     pub recovery: Option<Arc<Rung>>,

@@ -6,7 +6,7 @@ use crate::domain::ladder::Mode;
 use crate::env::{Group, Key, Scope, value};
 
 const COMMAND_DOC: &str = "Command that is run when a check says `down`.";
-const NEXT_DOC: &str = "Rung k of the ladder: the k-th failing check of an incident runs rung min(k, last).";
+const NEXT_DOC: &str = "Rung k of the ladder: the k-th failing check of an incident runs rung min(k, last). Checks whose command a guard refused do not count.";
 const TIMEOUT_DOC: &str = "Time a command may take; then it is told to stop.";
 const WINDOW_DOC: &str = "How long after this command its effect is looked for; 0 turns it off.";
 const MODE_DOC: &str = "How a rung is run: auto by itself, approve once a person says `monitor approve` (until then no later rung runs either), dry never: it is only said what would have run.";
