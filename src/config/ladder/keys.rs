@@ -51,18 +51,36 @@ pub(super) struct Every {
     pub after: Key<Duration>,
 }
 
+/// What holds where a key is not set: for the whole agent, a site, a pair.
+const fn wider(scope: Scope, agent: &'static str, site: &'static str, pair: &'static str) -> &'static str {
+    match scope {
+        Scope::Global | Scope::Server => agent,
+        Scope::Site => site,
+        Scope::Pair => pair,
+    }
+}
+
 const fn every(scope: Scope, timeout: Key<Duration>) -> Every {
     Every {
         timeout,
-        window: Key::new(scope, "COMMAND_VERIFY_WINDOW", value::duration)
-            .about(WINDOW_DOC, "1m")
-            .otherwise("as the next wider, then VERIFY_WINDOW"),
-        mode: Key::new(scope, "COMMAND_MODE", mode)
-            .about(MODE_DOC, "approve")
-            .otherwise("as the next wider, then auto"),
-        after: Key::new(scope, "COMMAND_AFTER", value::duration)
-            .about(AFTER_DOC, "10m")
-            .otherwise("as the next wider, then at once"),
+        window: Key::new(scope, "COMMAND_VERIFY_WINDOW", value::duration).about(WINDOW_DOC, "1m").otherwise(wider(
+            scope,
+            "as VERIFY_WINDOW",
+            "as COMMAND_VERIFY_WINDOW",
+            "as {DC}_COMMAND_VERIFY_WINDOW",
+        )),
+        mode: Key::new(scope, "COMMAND_MODE", mode).about(MODE_DOC, "approve").otherwise(wider(
+            scope,
+            "auto",
+            "as COMMAND_MODE",
+            "as {DC}_COMMAND_MODE",
+        )),
+        after: Key::new(scope, "COMMAND_AFTER", value::duration).about(AFTER_DOC, "10m").otherwise(wider(
+            scope,
+            "at once",
+            "as COMMAND_AFTER",
+            "as {DC}_COMMAND_AFTER",
+        )),
     }
 }
 
