@@ -6,6 +6,7 @@
 mod error;
 pub mod local;
 pub mod output;
+pub mod process;
 pub mod ssh;
 
 use std::time::Duration;

@@ -8,8 +8,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::session::Lease;
 use super::shell::{own_limit, remote_limit};
-use crate::host::local::LEFT_OPEN;
 use crate::host::output::{Capture, Captured, one_line};
+use crate::host::process::LEFT_OPEN;
 use crate::host::{Exit, Finished, HostError, RunResult};
 
 /// After our own limit: time for a stopped command to say its last words.

@@ -1,0 +1,191 @@
+//! One process of ours on this machine: started as the head of a group of its own, its output drained, its whole group ended
+//! when it has to be.
+//!
+//! What is run and for how long is the caller's: [`super::local`], the `exec` probe, HEAT.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::pin::pin;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::Exit;
+use super::output::Capture;
+
+/// Between the polite signal and the final one.
+pub const TERM_TO_KILL: Duration = Duration::from_secs(5);
+/// How long we listen on after a process's own exit, when one that it left behind holds its output open.
+pub const LEFT_OPEN: Duration = Duration::from_secs(2);
+
+/// Takes the output of a process as it arrives.
+pub trait Sink {
+    /// The next bytes of standard output.
+    fn stdout(&mut self, bytes: &[u8]);
+    /// The next bytes of standard error.
+    fn stderr(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Capture {
+    fn stdout(&mut self, bytes: &[u8]) {
+        Self::stdout(self, bytes);
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) {
+        Self::stderr(self, bytes);
+    }
+}
+
+/// A running process and its group. Dropped while it runs, the whole group is killed.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    group: Group,
+    out: Option<ChildStdout>,
+    err: Option<ChildStderr>,
+}
+
+impl Process {
+    /// Starts `command` with no input and both outputs to us, as the head of a group of its own.
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let group = Group::of(&child);
+        Ok(Self { out: child.stdout.take(), err: child.stderr.take(), child, group })
+    }
+
+    /// Its number; absent once its end was waited for.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits for its exit while its output is drained into `sink`; `None` when the time ran out. May be called again.
+    pub async fn run_until(&mut self, sink: &mut impl Sink, limit: Duration) -> Option<io::Result<ExitStatus>> {
+        timeout(limit, self.run(sink)).await.ok()
+    }
+
+    /// Waits for its exit while its output is drained into `sink`. May be dropped and called again.
+    pub async fn run(&mut self, sink: &mut impl Sink) -> io::Result<ExitStatus> {
+        let Self { child, out, err, .. } = self;
+        let mut exited = pin!(child.wait());
+        tokio::select! {
+            status = &mut exited => status,
+            () = drain(out, err, sink) => exited.await,
+        }
+    }
+
+    /// Reads on after the exit, to the end of both outputs; false when somebody else holds one open for too long.
+    pub async fn read_rest(&mut self, sink: &mut impl Sink) -> bool {
+        timeout(LEFT_OPEN, drain(&mut self.out, &mut self.err, sink)).await.is_ok()
+    }
+
+    /// Ends the whole group: politely, then not.
+    pub async fn stop(&mut self, sink: &mut impl Sink) {
+        self.signal(Signal::TERM);
+        let obeyed = self.run_until(sink, TERM_TO_KILL).await.is_some();
+        // Children that ignored the signal go too: their parent is gone.
+        self.signal(Signal::KILL);
+        if !obeyed {
+            // Only a process stuck in the kernel outlives this; then we stop listening and tell what we know.
+            let _ = self.run_until(sink, TERM_TO_KILL).await;
+        }
+        self.release();
+    }
+
+    /// Sends a signal to the whole group; a group that is gone is no error.
+    pub fn signal(&self, signal: Signal) {
+        self.group.signal(signal);
+    }
+
+    /// Lets go of what the process left behind: a daemon that it started was its purpose.
+    pub fn release(&mut self) {
+        self.group.0 = None;
+    }
+}
+
+/// Reads both outputs to their end. May be dropped and called again: nothing that was read is lost.
+async fn drain(out: &mut Option<ChildStdout>, err: &mut Option<ChildStderr>, sink: &mut impl Sink) {
+    let (mut a, mut b) = (vec![0; 8192], vec![0; 8192]);
+    while out.is_some() || err.is_some() {
+        tokio::select! {
+            n = read(out, &mut a) => match a.get(..n) {
+                Some(bytes) if n > 0 => sink.stdout(bytes),
+                _ => *out = None,
+            },
+            n = read(err, &mut b) => match b.get(..n) {
+                Some(bytes) if n > 0 => sink.stderr(bytes),
+                _ => *err = None,
+            },
+        }
+    }
+}
+
+/// The next bytes; a pipe that is gone never has any, one that fails has come to its end.
+async fn read<R: AsyncRead + Unpin>(pipe: &mut Option<R>, buffer: &mut [u8]) -> usize {
+    match pipe {
+        Some(pipe) => pipe.read(buffer).await.unwrap_or(0),
+        None => std::future::pending().await,
+    }
+}
+
+/// The process group; killed when dropped, unless it was let go.
+#[derive(Debug)]
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // The group may be gone already, which is what we want.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// How a process ended.
+pub fn exit(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(number)) => Exit::Signal(signal_name(number)),
+        (None, None) => Exit::Signal("unknown".to_owned()),
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    let name = match number {
+        1 => "HUP",
+        2 => "INT",
+        3 => "QUIT",
+        4 => "ILL",
+        5 => "TRAP",
+        6 => "ABRT",
+        7 => "BUS",
+        8 => "FPE",
+        9 => "KILL",
+        10 => "USR1",
+        11 => "SEGV",
+        12 => "USR2",
+        13 => "PIPE",
+        14 => "ALRM",
+        15 => "TERM",
+        24 => "XCPU",
+        25 => "XFSZ",
+        31 => "SYS",
+        other => return other.to_string(),
+    };
+    name.to_owned()
+}
