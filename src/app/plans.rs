@@ -210,7 +210,7 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Cl
                 check: CheckRules {
                     // The last attempt has to lie between two answers of the witnesses.
                     attempts: if witnesses.is_some() { attempts.max(2) } else { attempts },
-                    retry_delay: pace.retry_delay,
+                    retry_delay: server.retry_delay.unwrap_or(pace.retry_delay),
                     timeout: timeout(server),
                     successes: pace.successes,
                     hold: pace.hold,

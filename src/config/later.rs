@@ -29,7 +29,4 @@ pub const KEYS: &[Later] = &[
     server("KEYWORD"),
     server("KEYWORD_ABSENT"),
     server("JSON"),
-    server("TLS_DAYS"),
-    server("NOTIFY"),
-    server("ENVIRONMENT"),
 ];

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -14,6 +15,7 @@ use crate::domain::maintenance::Calendar;
 use crate::domain::name::{ServerName, SiteName};
 use crate::env::{Catalogue, Env, Group, KeyInfo, Names, Reader, Redactor, Report, Secret, Setting};
 use crate::message::Language;
+use crate::probe;
 
 pub mod general;
 pub mod guards;
@@ -31,6 +33,8 @@ pub mod witness;
 
 #[cfg(test)]
 mod remedies_tests;
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod tests;
 
@@ -198,19 +202,26 @@ fn shown(url: &str) -> Option<String> {
 
 /// Every key, in the order of the reference.
 pub fn groups() -> &'static [Group<'static>] {
-    const GROUPS: &[Group<'static>] = &[
-        pairs::GROUP,
-        pace::GROUP,
-        server::GROUP,
-        site::GROUP,
-        ladder::GROUP,
-        remedies::GROUP,
-        guards::GROUP,
-        maintenance::GROUP,
-        witness::GROUP,
-        telegram::GROUP,
-        log::GROUP,
-        general::GROUP,
-    ];
-    GROUPS
+    static GROUPS: LazyLock<Vec<Group<'static>>> = LazyLock::new(|| {
+        vec![
+            pairs::GROUP,
+            pace::GROUP,
+            server::GROUP,
+            Group {
+                title: "Settings of probes",
+                intro: "Each kind of probe knows some of these: docs/reference/probes has a page for each kind. A setting that the kind does not know is an error.",
+                keys: probe::keys(),
+            },
+            site::GROUP,
+            ladder::GROUP,
+            remedies::GROUP,
+            guards::GROUP,
+            maintenance::GROUP,
+            witness::GROUP,
+            telegram::GROUP,
+            log::GROUP,
+            general::GROUP,
+        ]
+    });
+    &GROUPS
 }

@@ -133,10 +133,23 @@ fn every_default_and_every_example_can_be_read_by_its_own_key() {
                 "WITNESS_QUORUM" => "WITNESSES=http://x/,http://y/\nDC3_WITNESSES=http://x/,http://y/\n",
                 _ => "",
             };
+            // A setting of a probe stands beside the example of a kind that knows it.
+            let kind = crate::probe::KINDS.iter().find(|kind| key.scope == Scope::Server && kind.keys.contains(key));
+            let (kept, company) = match kind {
+                Some(kind) => {
+                    let kept = kept.replace("SRV4_URL=http://srv4.example.com/\n", "");
+                    let own = kind.example.lines().filter(|line| !line.starts_with(&format!("{full}=")));
+                    (kept, own.fold(String::new(), |text, line| text + line + "\n"))
+                }
+                None => (kept, company.to_owned()),
+            };
             let kept = if key.name == "DEPENDS_ON" { kept.replace("MAPPINGS=DC3:SRV4\n", "") } else { kept };
             let text = format!("{kept}{full}={value}\n{company}");
             assert!(!value.is_empty(), "{full} has no {name}");
-            assert_eq!(errors(&text), [""; 0], "{name} of {full}");
+            // No file is there in this test.
+            let mut told = errors(&text);
+            told.retain(|problem| !problem.contains("the file cannot be read"));
+            assert_eq!(told, [""; 0], "{name} of {full}");
         }
     }
 }

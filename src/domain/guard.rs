@@ -219,8 +219,10 @@ impl Guard {
         if let Some(parent) = &evidence.parent {
             return Err(Refusal::ParentDown { parent: parent.clone() });
         }
-        if cause == Cause::Dns {
-            return Err(Refusal::NameNotFound);
+        match cause {
+            Cause::Dns => return Err(Refusal::NameNotFound),
+            Cause::Login => return Err(Refusal::LoginRefused),
+            _ => {}
         }
         self.unhindered(pair, now, watched)?;
         match &evidence.afar {

@@ -5,6 +5,7 @@
 
 pub mod alarm;
 pub mod backoff;
+pub mod environment;
 pub mod evidence;
 pub mod flap;
 pub mod guard;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// One attempt's result.
@@ -15,6 +16,9 @@ pub struct Reading {
     /// From the first byte of work to the answer or the fault.
     #[serde(rename = "took_ms", with = "super::millis")]
     pub took: Duration,
+    /// When the server's certificate ends, where that is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_ends: Option<Timestamp>,
 }
 
 /// Up, down, or: we could not look.
@@ -71,6 +75,14 @@ pub enum Cause {
     Redirect,
     /// The answer is not of the protocol.
     Protocol,
+    /// The answer is of the protocol and does not say what is wanted.
+    Content,
+    /// The target answers and does not accept our login.
+    Login,
+    /// A command that looks ended with another exit code than 0.
+    Exit,
+    /// The target, which should report to us, did not, or reported trouble.
+    Silence,
     /// Blind: the resolver did not answer.
     Resolver,
     /// Blind: this machine has no network.
@@ -96,6 +108,10 @@ impl Cause {
             Self::Reset => "reset",
             Self::Redirect => "redirect",
             Self::Protocol => "protocol",
+            Self::Content => "content",
+            Self::Login => "login",
+            Self::Exit => "exit",
+            Self::Silence => "silence",
             Self::Resolver => "resolver",
             Self::Network => "network",
             Self::Exhausted => "exhausted",
@@ -112,6 +128,10 @@ impl Cause {
             | Self::Status
             | Self::Redirect
             | Self::Protocol
+            | Self::Content
+            | Self::Login
+            | Self::Exit
+            | Self::Silence
             | Self::Resolver
             | Self::Network
             | Self::Exhausted
@@ -132,7 +152,11 @@ impl Cause {
             | Self::Status
             | Self::Reset
             | Self::Redirect
-            | Self::Protocol => false,
+            | Self::Protocol
+            | Self::Content
+            | Self::Login
+            | Self::Exit
+            | Self::Silence => false,
         }
     }
 }
@@ -163,12 +187,12 @@ pub struct Phases {
 impl Reading {
     /// Builds the reading of a target that answered as expected.
     pub fn up(phases: Phases, took: Duration) -> Self {
-        Self { outcome: Outcome::Up, phases, took }
+        Self { outcome: Outcome::Up, phases, took, certificate_ends: None }
     }
 
     /// Builds the reading of a fault: blind when the cause lies with us, down otherwise.
     pub fn fault(fault: Fault, phases: Phases, took: Duration) -> Self {
         let outcome = if fault.cause.is_blind() { Outcome::Blind(fault) } else { Outcome::Down(fault) };
-        Self { outcome, phases, took }
+        Self { outcome, phases, took, certificate_ends: None }
     }
 }

@@ -96,6 +96,8 @@ pub enum Refusal {
     DownAgain,
     /// The name of the target does not exist: a command on the site does not mend DNS.
     NameNotFound,
+    /// The target answers and does not accept our login: a command on the site does not mend a password.
+    LoginRefused,
     /// `DRY_RUN` is on.
     DryRun,
     /// The intent could not be written to disk, so the run could not be proved.
@@ -137,6 +139,7 @@ impl Refusal {
             Self::StillNeeded { .. } => "still_needed",
             Self::DownAgain => "down_again",
             Self::NameNotFound => "name_not_found",
+            Self::LoginRefused => "login_refused",
             Self::DryRun => "dry_run",
             Self::NotRecorded => "not_recorded",
             Self::Stopping => "stopping",

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::index;
-use super::key::{Absent, Key, NUMBER, Scope};
+use super::key::{Absent, Key, KeyInfo, NUMBER, Scope};
 use super::problem::{Place, Problem, Report};
 use super::redactor::{MASK, MIN_SECRET, Redactor};
 use super::setting::Setting;
@@ -221,19 +221,50 @@ impl Scoped<'_> {
         self.reader.remember(Problem::warning(self.place_of(key, &full), &full, what).hint(hint));
     }
 
+    /// Gives the text of a file that `key` names; `None`: a problem was remembered.
+    pub fn file<T>(&self, key: &Key<T>, path: &Path) -> Option<String> {
+        match (self.reader.read)(path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                let full = self.full(key.name);
+                let problem = Problem::error(self.place(key), &full, format!("the file cannot be read: {error}"));
+                let hint = "give the path of a file that this user may read";
+                self.reader.remember(problem.found(&path.display().to_string()).hint(hint));
+                None
+            }
+        }
+    }
+
+    /// Remembers that a key of a table does not belong here, if somebody set it; `what` and `hint` are clauses.
+    pub fn refuse(&self, key: &KeyInfo, what: impl Into<String>, hint: impl Into<String>) {
+        let place = self.place_named(key.secret, false, &self.full(key.name));
+        if place != Place::Unset {
+            self.reader.remember(Problem::error(place, &self.full(key.name), what).hint(hint));
+        }
+    }
+
+    /// Gives the name that its keys begin with; empty for those of the agent.
+    pub fn name(&self) -> &str {
+        self.prefix.strip_suffix('_').unwrap_or_default()
+    }
+
     /// Gives the whole name of a key here: `DC3_SSH_HOST`.
     pub fn full(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
     fn place_of<T>(&self, key: &Key<T>, full: &str) -> Place {
+        self.place_named(key.secret, key.ambient, full)
+    }
+
+    fn place_named(&self, secret: bool, ambient: bool, full: &str) -> Place {
         let env = self.reader.env;
-        let pointer = key.secret.then(|| format!("{full}_FILE"));
+        let pointer = secret.then(|| format!("{full}_FILE"));
         let (direct, pointer) = (Some(full), pointer.as_deref());
         let process = direct.into_iter().chain(pointer).any(|key| env.in_process(key).is_some());
         let line = direct.into_iter().chain(pointer).find_map(|key| env.in_file(key)?.line);
         match line {
-            Some(line) if key.ambient || !process => env.place(Some(line)),
+            Some(line) if ambient || !process => env.place(Some(line)),
             _ if process => Place::Environment,
             _ => Place::Unset,
         }

@@ -2,13 +2,14 @@
 //!
 //! Probes take their roots from here but open their own connections (`probe::wire`), because they measure each phase.
 
+mod insecure;
 mod roots;
 mod shown;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use roots::{Roots, RootsError};
+pub use roots::{Extras, Roots, RootsError};
 pub use shown::shown;
 
 /// Redirects followed by [`client`]; a hook or an API needs one or two, more is a loop.

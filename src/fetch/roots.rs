@@ -6,11 +6,15 @@ use std::sync::Arc;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
+
+use super::insecure::AnyCertificate;
 
 /// The trusted roots, loaded once at start and shared by everything that speaks TLS.
 #[derive(Debug, Clone)]
 pub struct Roots {
+    store: Arc<RootCertStore>,
     config: Arc<ClientConfig>,
     count: usize,
     source: Source,
@@ -73,8 +77,8 @@ impl Roots {
         if let Some(path) = ca_file {
             add_file(&mut store, path)?;
         }
-        let count = store.len();
-        Ok(Self { config: Arc::new(config(store).map_err(RootsError::Tls)?), count, source })
+        let (count, store) = (store.len(), Arc::new(store));
+        Ok(Self { config: Arc::new(config(store.clone()).map_err(RootsError::Tls)?), store, count, source })
     }
 
     /// How many roots are trusted and where they come from, for the log.
@@ -97,9 +101,54 @@ impl Roots {
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Arc::new(config)
     }
+
+    /// The same roots and what one server wants beside them.
+    pub fn tls_beside(&self, extras: &Extras, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let mut config = if extras.roots.is_empty() {
+            ClientConfig::clone(&self.config)
+        } else {
+            let mut store = RootCertStore::clone(&self.store);
+            for root in &extras.roots {
+                store.add(root.clone())?;
+            }
+            config(Arc::new(store))?
+        };
+        if let Some(client) = &extras.client {
+            config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(client.clone()));
+        }
+        if extras.insecure {
+            config.dangerous().set_certificate_verifier(Arc::new(AnyCertificate::new()));
+        }
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Ok(Arc::new(config))
+    }
+
+    /// Says whether every one of these can be a root.
+    pub fn accept(certificates: &[CertificateDer<'static>]) -> Result<(), rustls::Error> {
+        let mut store = RootCertStore::empty();
+        certificates.iter().try_for_each(|certificate| store.add(certificate.clone()))
+    }
 }
 
-fn config(store: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+/// What one server wants beside the roots that all trust.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// More roots.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// The certificate that we show, with its key.
+    pub client: Option<Arc<CertifiedKey>>,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+}
+
+impl Extras {
+    /// True when nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.roots.is_empty() && self.client.is_none() && !self.insecure
+    }
+}
+
+fn config(store: Arc<RootCertStore>) -> Result<ClientConfig, rustls::Error> {
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(ring)
         .with_safe_default_protocol_versions()?

@@ -107,6 +107,7 @@ pub fn refusal(refusal: &Refusal, words: &Catalogue, zone: &TimeZone) -> String 
         | Refusal::DryRung
         | Refusal::DownAgain
         | Refusal::NameNotFound
+        | Refusal::LoginRefused
         | Refusal::DryRun
         | Refusal::NotRecorded
         | Refusal::Stopping

@@ -9,12 +9,15 @@ mod tcp;
 pub mod wire;
 
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
 use crate::domain::reading::{Fault, Reading};
+use crate::env::KeyInfo;
+use wire::settings::{Settings, TLS_DAYS};
 use wire::{Kit, Trace};
 
 /// Every kind, in the order the reference lists them.
@@ -27,8 +30,17 @@ pub struct Kind {
     pub name: &'static str,
     /// The URL schemes that mean it.
     pub schemes: &'static [&'static str],
-    /// Reads a whole `{SRV}_URL` whose scheme is one of [`Kind::schemes`].
-    pub read: fn(&str) -> Result<Target, BadTarget>,
+    /// Whether a list from outside (`DISCOVERY_URL`) may name a target of it: never for a kind that runs something or that
+    /// is not asked over the network.
+    pub listable: bool,
+    /// The beginning of its reference page, as Markdown: when it is up, what its URL holds, what its faults mean.
+    pub page: &'static str,
+    /// Lines of a `.env` for one target of this kind, `SRV4_URL=…` first; a test runs them.
+    pub example: &'static str,
+    /// The settings that it knows, in the order of its page.
+    pub keys: &'static [KeyInfo],
+    /// Reads a whole `{SRV}_URL` whose scheme is one of [`Kind::schemes`], and the settings of that server.
+    pub read: fn(&str, &Settings<'_>) -> Result<Target, BadTarget>,
 }
 
 /// One kind's way to look. An idle probe holds no buffer, no connection and no future.
@@ -73,37 +85,73 @@ pub enum BadTarget {
     /// The scheme is known and the rest cannot be read.
     #[error("the URL cannot be read: {0}")]
     Unreadable(String),
+    /// A setting is wrong; it was remembered with its key.
+    #[error("a setting of this server is wrong")]
+    Settings,
 }
 
 /// What is probed: read once from its URL, then asked again and again.
 pub struct Target {
     shown: Box<str>,
     probe: Box<dyn Probe>,
+    /// Days before the end of the certificate at which a warning is told, the largest first.
+    warns: Box<[u16]>,
+}
+
+/// Every setting that some kind knows, once, in the order of the kinds.
+pub fn keys() -> &'static [KeyInfo] {
+    static KEYS: LazyLock<Vec<KeyInfo>> = LazyLock::new(|| {
+        let mut all: Vec<KeyInfo> = Vec::new();
+        for key in KINDS.iter().flat_map(|kind| kind.keys) {
+            if !all.iter().any(|known| known.name == key.name) {
+                all.push(*key);
+            }
+        }
+        all
+    });
+    &KEYS
+}
+
+/// Finds the kind that a URL means.
+pub fn kind(url: &str) -> Result<&'static Kind, BadTarget> {
+    let (scheme, rest) = url.trim().split_once(':').ok_or(BadTarget::NoScheme)?;
+    let scheme = scheme.to_ascii_lowercase();
+    if let Some(kind) = KINDS.iter().find(|kind| kind.schemes.contains(&scheme.as_str())) {
+        return Ok(kind);
+    }
+    // `example.org:8080/x` and `bob:secret@host` are addresses without a scheme, not schemes; the latter must not be quoted.
+    let is_word = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.len() <= 16
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-'));
+    Err(if is_word && rest.starts_with("//") { BadTarget::UnknownScheme { scheme } } else { BadTarget::NoScheme })
 }
 
 impl Target {
-    /// Reads a `{SRV}_URL`.
+    /// Reads a URL alone, without settings.
     pub fn parse(text: &str) -> Result<Self, BadTarget> {
+        Self::read(text, &Settings::none())
+    }
+
+    /// Reads a `{SRV}_URL` and the settings of that server. What is wrong with a setting is remembered there.
+    pub fn read(text: &str, settings: &Settings<'_>) -> Result<Self, BadTarget> {
         let text = text.trim();
-        let (scheme, rest) = text.split_once(':').ok_or(BadTarget::NoScheme)?;
-        let scheme = scheme.to_ascii_lowercase();
-        if let Some(kind) = KINDS.iter().find(|kind| kind.schemes.contains(&scheme.as_str())) {
-            return (kind.read)(text);
+        let kind = kind(text)?;
+        let mut target = (kind.read)(text, settings)?;
+        if kind.keys.contains(&TLS_DAYS.info()) {
+            let days = settings.optional(&TLS_DAYS).ok_or(BadTarget::Settings)?;
+            target.warns = days.unwrap_or_default().into();
         }
-        // `example.org:8080/x` and `bob:secret@host` are addresses without a scheme, not schemes; the latter must not be quoted.
-        let is_word = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.len() <= 16
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-'));
-        if is_word && rest.starts_with("//") {
-            Err(BadTarget::UnknownScheme { scheme })
-        } else {
-            Err(BadTarget::NoScheme)
-        }
+        Ok(target)
     }
 
     /// Joins what is shown to people and what looks; for kinds, and for tests that bring a probe of their own.
     pub fn new(shown: &str, probe: impl Probe + 'static) -> Self {
-        Self { shown: shown.into(), probe: Box::new(probe) }
+        Self { shown: shown.into(), probe: Box::new(probe), warns: Box::default() }
+    }
+
+    /// Days before the end of the certificate at which a warning is told, the largest first.
+    pub fn warns(&self) -> &[u16] {
+        &self.warns
     }
 
     /// The URL as people and logs may see it: without user and password, query values masked.
@@ -121,11 +169,12 @@ impl Target {
         let mut trace = Trace::start(limit);
         let seen = timeout(limit, self.probe.look(kit, &mut trace)).await;
         let took = trace.elapsed();
-        match seen {
+        let reading = match seen {
             Ok(Ok(())) => Reading::up(trace.phases(), took),
             Ok(Err(fault)) => Reading::fault(fault, trace.phases(), took),
             Err(_elapsed) => Reading::fault(trace.overdue(), trace.phases(), took),
-        }
+        };
+        Reading { certificate_ends: trace.certificate(), ..reading }
     }
 }
 

@@ -5,20 +5,31 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use url::Url;
 
-use super::wire::{Address, Kit, Trace};
+use super::wire::settings::{IP, Settings};
+use super::wire::{Address, Kit, Trace, Way};
 use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::Fault;
 
 /// `tcp`.
-pub const KIND: Kind = Kind { name: "tcp", schemes: &["tcp"], read };
+pub const KIND: Kind = Kind {
+    name: "tcp",
+    schemes: &["tcp"],
+    listable: true,
+    page: include_str!("tcp.md"),
+    example: "SRV4_URL=tcp://10.0.0.2:5432",
+    keys: &[IP.info()],
+    read,
+};
 
 /// A `tcp` target at rest.
 struct Tcp {
     address: Address,
     port: u16,
+    way: Way,
 }
 
-fn read(text: &str) -> Result<Target, BadTarget> {
+fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
+    let way = Way::plain(settings);
     let url = Url::parse(text).map_err(|error| match error {
         url::ParseError::EmptyHost => BadTarget::NoHost(KIND.name.to_owned()),
         error => BadTarget::Unreadable(error.to_string()),
@@ -35,13 +46,13 @@ fn read(text: &str) -> Result<Target, BadTarget> {
     if port == 0 {
         return Err(bad("nobody can listen on port 0"));
     }
-    Ok(Target::new(&format!("tcp://{address}:{port}"), Tcp { address, port }))
+    Ok(Target::new(&format!("tcp://{address}:{port}"), Tcp { address, port, way: way.ok_or(BadTarget::Settings)? }))
 }
 
 impl Probe for Tcp {
     fn look<'a>(&'a self, kit: &'a Kit, trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            kit.dial(trace, self.address.host(), self.port, false).await?;
+            kit.dial(trace, &self.way, self.address.host(), self.port, false).await?;
             trace.finish();
             Ok(())
         })

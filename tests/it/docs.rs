@@ -187,7 +187,9 @@ fn every_link_leads_to_a_page_that_is_there() {
 #[test]
 fn the_index_names_every_page() {
     let index: BTreeSet<_> = links("docs/README.md", &read("docs/README.md")).into_iter().map(|(to, _)| to).collect();
-    for path in documents().keys().filter(|path| path.starts_with("docs/") && *path != "docs/README.md") {
+    // The pages of probes have an index of their own, written with them.
+    let own = |path: &str| path.starts_with("docs/reference/probes/") && !path.ends_with("README.md");
+    for path in documents().keys().filter(|path| path.starts_with("docs/") && *path != "docs/README.md" && !own(path)) {
         assert!(index.contains(Path::new(path)), "docs/README.md does not name {path}");
     }
 }

@@ -7,7 +7,7 @@ use monitor::cli::reference::files;
 #[test]
 fn the_generated_references_are_up_to_date() {
     for (path, expected) in files() {
-        let found = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_default();
+        let found = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path)).unwrap_or_default();
         assert!(found == expected, "{path} is stale: run `cargo run -- reference --write` and commit what it wrote");
     }
 }

@@ -18,7 +18,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, NoticeId, Run, RunStatus};
 
 pub const COMMAND: &str = "systemctl restart network-service";
-pub const CAUSES: [Cause; 13] = [
+pub const CAUSES: [Cause; 17] = [
     Cause::Dns,
     Cause::Refused,
     Cause::Unreachable,
@@ -28,6 +28,10 @@ pub const CAUSES: [Cause; 13] = [
     Cause::Reset,
     Cause::Redirect,
     Cause::Protocol,
+    Cause::Content,
+    Cause::Login,
+    Cause::Exit,
+    Cause::Silence,
     Cause::Resolver,
     Cause::Network,
     Cause::Exhausted,
@@ -125,6 +129,7 @@ pub fn refusals() -> Vec<Refusal> {
         Refusal::BudgetSpent { until: at(), runs: 20, window_s: 3600 },
         Refusal::Storm { down: 7, of: 9 },
         Refusal::NameNotFound,
+        Refusal::LoginRefused,
         Refusal::DryRun,
         Refusal::NotRecorded,
         Refusal::Stopping,

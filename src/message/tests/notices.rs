@@ -163,6 +163,7 @@ fn a_refusal_says_why_and_which_key_decides_it() {
         "REMEDY_BUDGET",
         "STORM_LIMIT",
         "DNS",
+        "login",
         "DRY_RUN",
         "STATE_DIR",
         "",

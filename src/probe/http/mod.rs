@@ -13,13 +13,22 @@ use url::{Origin, Position, Url};
 
 use self::answer::Answer;
 use self::jar::Jar;
-use super::wire::{Kit, Stage, Trace};
+use super::wire::settings::Settings;
+use super::wire::{Kit, Stage, Trace, Way};
 use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::{Cause, Fault};
 use crate::fetch::shown;
 
 /// `http` and `https`.
-pub const KIND: Kind = Kind { name: "http", schemes: &["http", "https"], read };
+pub const KIND: Kind = Kind {
+    name: "http",
+    schemes: &["http", "https"],
+    listable: true,
+    page: include_str!("page.md"),
+    example: "SRV4_URL=https://srv4.example.com/health",
+    keys: &Way::KEYS,
+    read,
+};
 
 /// Redirects followed. Browsers follow 20, python-requests 30; a health check with more than 10 is broken.
 const REDIRECTS: usize = 10;
@@ -30,9 +39,11 @@ struct Http {
     url: Url,
     /// The `Authorization` header's value, sent to the origin of `url` only.
     login: Option<SecretString>,
+    way: Way,
 }
 
-fn read(text: &str) -> Result<Target, BadTarget> {
+fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
+    let way = Way::read(settings, &[b"http/1.1"]);
     let (scheme, rest) = text.split_once(':').ok_or(BadTarget::NoScheme)?;
     let no_host = || BadTarget::NoHost(scheme.to_ascii_lowercase());
     // The URL standard takes `http:x` and `http:///x` for the host `x`; a person who wrote that meant something else.
@@ -53,7 +64,7 @@ fn read(text: &str) -> Result<Target, BadTarget> {
     let login = request::login(&url).map(SecretString::from);
     strip(&mut url);
     let shown = shown(&url);
-    Ok(Target::new(&shown, Http { url, login }))
+    Ok(Target::new(&shown, Http { url, login, way: way.ok_or(BadTarget::Settings)? }))
 }
 
 /// Takes away what is never sent as part of a URL.
@@ -92,7 +103,7 @@ impl Probe for Http {
 impl Http {
     /// Asks, follows redirects, judges the last status.
     async fn walk(&self, kit: &Kit, trace: &mut Trace) -> Result<(), Fault> {
-        let mut answer = ask(kit, trace, &self.url, self.login.as_ref(), None).await?;
+        let mut answer = self.ask(kit, trace, &self.url, self.login.as_ref(), None).await?;
         let Some(target) = answer.redirect.take() else { return judge(answer.status, None) };
         let mut jar = Jar::default();
         jar.keep(&self.url, &answer.cookies);
@@ -110,38 +121,39 @@ impl Http {
                 ));
             }
             let login = self.login.as_ref().filter(|_| same(&here.origin(), &self.url.origin()));
-            let mut answer = ask(kit, trace, &here, login, Some(&stop.1)).await?;
+            let mut answer = self.ask(kit, trace, &here, login, Some(&stop.1)).await?;
             seen.push(stop);
             let Some(target) = answer.redirect.take() else { return judge(answer.status, Some(&here)) };
             jar.keep(&here, &answer.cookies);
             here = next(&here, &target)?;
         }
     }
+
+    /// One request and its answer, over a connection of its own.
+    async fn ask(
+        &self,
+        kit: &Kit,
+        trace: &mut Trace,
+        url: &Url,
+        login: Option<&SecretString>,
+        cookie: Option<&str>,
+    ) -> Result<Answer, Fault> {
+        let no_host = || Fault::new(Cause::Redirect, "the redirect has no host");
+        let host = url.host().ok_or_else(no_host)?;
+        let port = url.port_or_known_default().ok_or_else(no_host)?;
+        let mut stream = kit.dial(trace, &self.way, host, port, url.scheme() == "https").await?;
+        trace.enter(Stage::FirstByte);
+        let mut buffer = request::write(url, login.map(ExposeSecret::expose_secret), cookie);
+        request::send(&mut stream, &buffer).await?;
+        buffer.clear();
+        let answer = answer::read(&mut stream, buffer, trace).await?;
+        trace.finish();
+        Ok(answer)
+    }
 }
 
 fn same(a: &Origin, b: &Origin) -> bool {
     a.is_tuple() && a == b
-}
-
-/// One request and its answer, over a connection of its own.
-async fn ask(
-    kit: &Kit,
-    trace: &mut Trace,
-    url: &Url,
-    login: Option<&SecretString>,
-    cookie: Option<&str>,
-) -> Result<Answer, Fault> {
-    let no_host = || Fault::new(Cause::Redirect, "the redirect has no host");
-    let host = url.host().ok_or_else(no_host)?;
-    let port = url.port_or_known_default().ok_or_else(no_host)?;
-    let mut stream = kit.dial(trace, host, port, url.scheme() == "https").await?;
-    trace.enter(Stage::FirstByte);
-    let mut buffer = request::write(url, login.map(ExposeSecret::expose_secret), cookie);
-    request::send(&mut stream, &buffer).await?;
-    buffer.clear();
-    let answer = answer::read(&mut stream, buffer, trace).await?;
-    trace.finish();
-    Ok(answer)
 }
 
 fn next(here: &Url, location: &str) -> Result<Url, Fault> {
@@ -177,7 +189,7 @@ mod tests {
     #[test]
     fn an_idle_target_and_a_running_probe_are_small() {
         let kit = Kit::new(&Roots::load(None).unwrap());
-        let http = Http { url: "https://h.test/".parse().unwrap(), login: None };
+        let http = Http { url: "https://h.test/".parse().unwrap(), login: None, way: Way::default() };
         let mut trace = Trace::start(Duration::from_secs(1));
         // Plus about 60 bytes of URL text, twice: 10,000 idle targets take some 3 MB.
         assert!(size_of::<Http>() <= 128, "{}", size_of::<Http>());

@@ -13,12 +13,21 @@ use tokio::time::Instant;
 use url::Url;
 
 use self::wanted::Wanted;
+use super::wire::settings::Settings;
 use super::wire::{Address, Kit, Stage, Trace, telling};
 use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::{Cause, Fault};
 
 /// `icmp`.
-pub const KIND: Kind = Kind { name: "icmp", schemes: &["icmp"], read };
+pub const KIND: Kind = Kind {
+    name: "icmp",
+    schemes: &["icmp"],
+    listable: true,
+    page: include_str!("page.md"),
+    example: "SRV4_URL=icmp://10.0.0.2?count=3&loss=50%&latency=200ms",
+    keys: &[],
+    read,
+};
 
 /// Addresses tried of one name; a share of the time for more of them would be too short for any.
 const ADDRESSES: usize = 4;
@@ -31,7 +40,7 @@ struct Icmp {
     wanted: Wanted,
 }
 
-fn read(text: &str) -> Result<Target, BadTarget> {
+fn read(text: &str, _settings: &Settings<'_>) -> Result<Target, BadTarget> {
     let url = Url::parse(text).map_err(|error| match error {
         url::ParseError::EmptyHost => BadTarget::NoHost(KIND.name.to_owned()),
         error => BadTarget::Unreadable(error.to_string()),

@@ -8,6 +8,7 @@ use url::Host;
 
 use super::tls::{self, Stream};
 use super::trace::{Stage, Trace};
+use super::way::{Family, Way};
 use super::{Kit, failure};
 use crate::domain::reading::{Cause, Fault};
 
@@ -15,22 +16,57 @@ use crate::domain::reading::{Cause, Fault};
 const ADDRESSES: usize = 6;
 
 impl Kit {
-    /// Connects to `host`, with TLS for its name if `secure`. Literal addresses skip the resolver.
-    pub async fn dial(&self, trace: &mut Trace, host: Host<&str>, port: u16, secure: bool) -> Result<Stream, Fault> {
-        let tcp = match host {
-            Host::Ipv4(ip) => Self::connect(trace, &[ip.into()], port).await?,
-            Host::Ipv6(ip) => Self::connect(trace, &[ip.into()], port).await?,
+    /// Connects to `host` in this `way`, with TLS for its name if `secure`. Literal addresses skip the resolver.
+    pub async fn dial(
+        &self,
+        trace: &mut Trace,
+        way: &Way,
+        host: Host<&str>,
+        port: u16,
+        secure: bool,
+    ) -> Result<Stream, Fault> {
+        let tcp = self.reach(trace, way, host.clone(), port).await?;
+        if secure { self.secure(trace, way, host, tcp).await } else { Ok(Stream::Plain(tcp)) }
+    }
+
+    /// Connects to `host`, without TLS.
+    pub async fn reach(&self, trace: &mut Trace, way: &Way, host: Host<&str>, port: u16) -> Result<TcpStream, Fault> {
+        match host {
+            Host::Ipv4(ip) => Self::connect(trace, &[ip.into()], port).await,
+            Host::Ipv6(ip) => Self::connect(trace, &[ip.into()], port).await,
             Host::Domain(name) => {
                 trace.enter(Stage::Dns);
-                let found = self.resolver.resolve(name).await?;
-                Self::connect(trace, &found, port).await?
+                let mut found = self.resolver.resolve(name).await?;
+                found.retain(|ip| match way.family {
+                    Family::Both => true,
+                    Family::V4 => ip.is_ipv4(),
+                    Family::V6 => ip.is_ipv6(),
+                });
+                if found.is_empty() {
+                    let family = if way.family == Family::V4 { "IPv4" } else { "IPv6" };
+                    return Err(Fault::new(Cause::Dns, format!("{name} has no {family} address")));
+                }
+                Self::connect(trace, &found, port).await
             }
-        };
-        if !secure {
-            return Ok(Stream::Plain(tcp));
         }
+    }
+
+    /// Agrees on TLS over a connection, and notes when the server's certificate ends where the way asks for it.
+    pub async fn secure(
+        &self,
+        trace: &mut Trace,
+        way: &Way,
+        host: Host<&str>,
+        tcp: TcpStream,
+    ) -> Result<Stream, Fault> {
         trace.enter(Stage::Tls);
-        tls::agree(&self.tls, host, tcp).await
+        let stream = tls::agree(way.connector(&self.roots, &self.tls)?, host, tcp).await?;
+        if way.notes_expiry()
+            && let Some(end) = stream.certificate_ends()
+        {
+            trace.certificate_ends(end);
+        }
+        Ok(stream)
     }
 
     /// Tries the addresses in order; each but the last gets an equal share of the time that is left.

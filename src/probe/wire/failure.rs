@@ -23,6 +23,10 @@ pub(super) fn unconnected(peer: SocketAddr, error: &io::Error) -> Fault {
         | Cause::Status
         | Cause::Redirect
         | Cause::Protocol
+        | Cause::Content
+        | Cause::Login
+        | Cause::Exit
+        | Cause::Silence
         | Cause::Denied
         | Cause::CutOff
         | Cause::Resolver => format!("no connection to {peer}: {error}"),

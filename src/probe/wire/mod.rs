@@ -5,13 +5,16 @@ mod dial;
 mod echo;
 mod failure;
 mod resolver;
+pub mod settings;
 mod tls;
 mod trace;
+mod way;
 
 pub use address::Address;
 pub use resolver::Resolver;
 pub use tls::Stream;
 pub use trace::{Stage, Trace};
+pub use way::{Family, Way};
 
 use std::fmt;
 
@@ -25,6 +28,7 @@ pub(crate) use failure::broken;
 /// What all probes share; built once at start.
 pub struct Kit {
     resolver: Resolver,
+    roots: Roots,
     tls: TlsConnector,
     pub(super) echo: echo::Echo,
 }
@@ -37,7 +41,7 @@ impl Kit {
 
     /// Takes another resolver; for tests of what ours cannot be made to do.
     pub fn with_resolver(roots: &Roots, resolver: Resolver) -> Self {
-        Self { resolver, tls: TlsConnector::from(roots.tls()), echo: echo::Echo::new() }
+        Self { resolver, roots: roots.clone(), tls: TlsConnector::from(roots.tls()), echo: echo::Echo::new() }
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use jiff::Timestamp;
 use rustls::pki_types::{IpAddr, ServerName};
 use rustls::{CertificateError, Error};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -35,6 +36,22 @@ pub(super) async fn agree(connector: &TlsConnector, host: Host<&str>, tcp: TcpSt
     match connector.connect(name, tcp).await {
         Ok(stream) => Ok(Stream::Secure(Box::new(stream))),
         Err(error) => Err(failure::broken("agreeing on TLS", &error)),
+    }
+}
+
+impl Stream {
+    /// When the certificate that the server showed ends; absent without TLS, and for one that cannot be read.
+    pub fn certificate_ends(&self) -> Option<Timestamp> {
+        let Self::Secure(stream) = self else { return None };
+        let shown = stream.get_ref().1.peer_certificates()?.first()?;
+        let (_, certificate) = x509_parser::parse_x509_certificate(shown).ok()?;
+        Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
+    }
+
+    /// The protocol that was agreed on (ALPN), if one was.
+    pub fn protocol(&self) -> Option<&[u8]> {
+        let Self::Secure(stream) = self else { return None };
+        stream.get_ref().1.alpn_protocol()
     }
 }
 

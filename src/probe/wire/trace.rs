@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::domain::reading::{Cause, Fault, Phases};
@@ -29,12 +30,13 @@ pub struct Trace {
     limit: Duration,
     stage: Option<(Stage, Instant)>,
     phases: Phases,
+    certificate_ends: Option<Timestamp>,
 }
 
 impl Trace {
     /// Starts the clock of an attempt that may take `limit`.
     pub fn start(limit: Duration) -> Self {
-        Self { started: Instant::now(), limit, stage: None, phases: Phases::default() }
+        Self { started: Instant::now(), limit, stage: None, phases: Phases::default(), certificate_ends: None }
     }
 
     /// Ends the stage before, if one is open, and begins `stage`.
@@ -69,6 +71,16 @@ impl Trace {
     /// How long each finished phase took.
     pub fn phases(&self) -> Phases {
         self.phases
+    }
+
+    /// Notes when the server's certificate ends; of several the earliest counts.
+    pub fn certificate_ends(&mut self, at: Timestamp) {
+        self.certificate_ends = Some(self.certificate_ends.map_or(at, |before| before.min(at)));
+    }
+
+    /// When the server's certificate ends, where it was noted.
+    pub fn certificate(&self) -> Option<Timestamp> {
+        self.certificate_ends
     }
 
     /// The fault of an attempt whose time is over: what was done and what it still waited for.

@@ -9,3 +9,4 @@ pub mod netns;
 pub mod postgres;
 pub mod sshd;
 pub mod stage;
+pub mod target;

@@ -1,0 +1,20 @@
+//! A target as an operator would configure it: lines of a `.env`, read by the real configuration.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use monitor::config::{self, Channels, Surroundings};
+use monitor::env::Env;
+use monitor::probe::Target;
+
+/// Reads `SRV4_…` lines; the first is `SRV4_URL=…`. The error is the whole report.
+pub fn configured(lines: &str) -> Result<Arc<Target>, String> {
+    let text = format!("INTERVAL=30\nMAPPINGS=DC3:SRV4\nDC3_LOCAL=true\nCOMMAND=true\n{lines}\n");
+    let env = Env::new(".env", text.as_bytes(), BTreeMap::new());
+    let around = Surroundings { channels: Channels::Optional, ..Surroundings::default() };
+    let loaded = config::load(&env, &|path| std::fs::read_to_string(path), &around);
+    let report = loaded.report.to_string();
+    let config = loaded.config.ok_or_else(|| report.clone())?;
+    let server = config.servers.into_values().next().ok_or(report)?;
+    Ok(server.target)
+}
