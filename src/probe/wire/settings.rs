@@ -59,7 +59,6 @@ pub const EXPECT: Key<String> = Key::new(Scope::Server, "EXPECT", value::text)
     .otherwise("any answer will do");
 
 /// The settings of one target. A witness has none.
-#[derive(Clone, Copy)]
 pub struct Settings<'a>(Option<&'a Scoped<'a>>);
 
 impl<'a> Settings<'a> {

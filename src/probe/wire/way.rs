@@ -73,8 +73,8 @@ impl Way {
             let config = roots.tls_beside(&tls.extras, tls.protocols);
             config.map(TlsConnector::from).map_err(|error| error.to_string())
         };
-        let built = tls.connector.get_or_init(build).as_ref();
-        built.map_err(|why| Fault::new(Cause::Denied, format!("TLS cannot be set up with these settings: {why}")))
+        let connector = tls.connector.get_or_init(build).as_ref();
+        connector.map_err(|why| Fault::new(Cause::Denied, format!("TLS cannot be set up with these settings: {why}")))
     }
 }
 
