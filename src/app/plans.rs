@@ -207,6 +207,8 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Cl
                 pair: name.clone(),
                 target: server.target.clone(),
                 kit: kit.clone(),
+                notify: server.notify,
+                environment: server.environment,
                 check: CheckRules {
                     // The last attempt has to lie between two answers of the witnesses.
                     attempts: if witnesses.is_some() { attempts.max(2) } else { attempts },

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::name::PairName;
+use super::expiry;
+use super::name::{PairName, ServerName};
 use super::remedy::IncidentId;
 
 /// Something that people were told of.
@@ -28,4 +29,6 @@ pub struct Alarms {
     pub cut_off: BTreeMap<String, Told>,
     /// The pairs that flap.
     pub flapping: BTreeMap<PairName, Told>,
+    /// The servers whose certificate ends.
+    pub expiring: BTreeMap<ServerName, expiry::Told>,
 }

@@ -39,6 +39,8 @@ pub enum Quiet {
     Storm,
     /// That it flaps is told in its place.
     Flapping,
+    /// Notices of its server are switched off (`NOTIFY`).
+    Off,
 }
 
 impl Quiet {
@@ -49,6 +51,7 @@ impl Quiet {
             Self::Maintenance => "maintenance",
             Self::Storm => "storm",
             Self::Flapping => "flapping",
+            Self::Off => "off",
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod alarm;
 pub mod backoff;
 pub mod environment;
 pub mod evidence;
+pub mod expiry;
 pub mod flap;
 pub mod guard;
 pub mod judge;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::environment::Environment;
 use super::name::PairName;
 use super::reading::{Fault, Phases};
 use super::record::Record;
@@ -23,6 +24,9 @@ pub struct Notice {
     pub incident: IncidentId,
     /// When it happened (not when it is delivered).
     pub at: Timestamp,
+    /// What its server serves, where that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     /// What happened.
     pub news: News,
 }
@@ -78,6 +82,13 @@ pub enum News {
         since: Timestamp,
         /// When they answered again.
         until: Timestamp,
+    },
+    /// The certificate that the target shows ends soon.
+    Expiring {
+        /// When.
+        ends: Timestamp,
+        /// The threshold that was reached, in days; 0 once it has ended.
+        days: u16,
     },
     /// A drill: everything for real, but for what was declared.
     Drill(Drill),

@@ -153,7 +153,7 @@ impl Engine {
         let Some(incident) = incident else { return };
         let news = News::Aftercare { deed };
         self.narrator.told(pair, &news);
-        batch.tell(incident, news);
+        self.tell(pair, incident, news, batch);
     }
 
     /// Puts the pair's state into the batch.

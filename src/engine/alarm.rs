@@ -8,10 +8,12 @@ use uuid::Uuid;
 
 use crate::domain::alarm::Told;
 use crate::domain::evidence::Quiet;
+use crate::domain::expiry;
 use crate::domain::flap::Flapping;
 use crate::domain::memory::Memory;
-use crate::domain::name::PairName;
+use crate::domain::name::{PairName, ServerName};
 use crate::domain::notice::{CutOff, News};
+use crate::domain::reading::Reading;
 use crate::domain::remedy::IncidentId;
 use crate::message::Line;
 
@@ -36,12 +38,12 @@ impl Engine {
                 self.alarms.storm = Some(told);
                 self.reconsider();
                 self.narrator.warn(&Line::Storm { down, of });
-                batch.tell(told.id, News::Storm { down, of });
+                batch.tell(told.id, None, News::Storm { down, of });
             }
             (false, Some(told)) => {
                 self.alarms.storm = None;
                 self.narrator.info(&Line::StormOver);
-                batch.tell(told.id, News::StormOver { since: told.since, down: self.guard.down() });
+                batch.tell(told.id, None, News::StormOver { since: told.since, down: self.guard.down() });
             }
             (true, Some(_)) | (false, None) => return,
         }
@@ -94,7 +96,7 @@ impl Engine {
         let cut = CutOff { key: key.to_owned(), answered: answer.answered, of: answer.of, needed: answer.quorum };
         self.narrator.warn(&Line::CutOff { cut: &cut });
         let mut batch = Batch::of_agent(now);
-        batch.tell(told.id, News::CutOff(cut));
+        batch.tell(told.id, None, News::CutOff(cut));
         batch.memory(&self.memory(now));
         self.ledger.record(batch);
     }
@@ -105,7 +107,7 @@ impl Engine {
         let Some(told) = self.alarms.cut_off.remove(key) else { return };
         let mut batch = Batch::of_agent(now);
         self.narrator.info(&Line::Reconnected { key });
-        batch.tell(told.id, News::Reconnected { key: key.to_owned(), since: told.since, until: now });
+        batch.tell(told.id, None, News::Reconnected { key: key.to_owned(), since: told.since, until: now });
         batch.memory(&self.memory(now));
         self.ledger.record(batch);
     }
@@ -129,7 +131,32 @@ impl Engine {
             (Some(_), true) | (None, false) => return,
         };
         self.narrator.told(pair, &news);
-        batch.tell(incident, news);
+        self.tell(pair, incident, news, batch);
+        batch.memory(&self.memory(now));
+    }
+
+    /// Tells people of a pair, unless its notices are switched off.
+    pub(super) fn tell(&self, pair: &PairName, incident: IncidentId, news: News, batch: &mut Batch) {
+        match self.pairs.get(pair) {
+            Some(known) if known.plan.notify => batch.tell(incident, known.plan.environment, news),
+            Some(_) => {}
+            // It was taken out of the configuration a moment ago.
+            None => batch.tell(incident, None, news),
+        }
+    }
+
+    /// Says once for each threshold that the certificate of a pair's server ends.
+    pub(super) fn certificate(&mut self, pair: &PairName, reading: &Reading, batch: &mut Batch) {
+        let now = self.clock.now();
+        let (Some(ends), Some(known)) = (reading.certificate_ends, self.pairs.get(pair)) else { return };
+        let before = self.alarms.expiring.get(&pair.server).copied();
+        let Some(told) = expiry::due(before, ends, now, known.plan.target.warns()) else { return };
+        let watched: HashSet<&ServerName> = self.pairs.keys().map(|pair| &pair.server).collect();
+        self.alarms.expiring.retain(|server, _| watched.contains(server));
+        self.alarms.expiring.insert(pair.server.clone(), told);
+        let news = News::Expiring { ends, days: told.days };
+        self.narrator.told(pair, &news);
+        self.tell(pair, IncidentId(Uuid::now_v7()), news, batch);
         batch.memory(&self.memory(now));
     }
 
@@ -148,7 +175,7 @@ impl Engine {
     /// True when the pair's changes are its own: not those of a storm, of maintenance or of what it depends on.
     pub(super) fn is_its_own(&self, pair: &PairName) -> bool {
         let quiet = self.pairs.get(pair).and_then(|known| known.judge.quiet());
-        matches!(quiet, None | Some(Quiet::Flapping))
+        matches!(quiet, None | Some(Quiet::Flapping | Quiet::Off))
     }
 
     /// Finds out whether failures of a pair are told now.
@@ -158,6 +185,7 @@ impl Engine {
         if let Some(parent) = known.plan.parents.iter().find(|parent| self.guard.is_down(&parent.server)) {
             known.evidence.parent.get_or_insert_with(|| parent.server.clone());
         }
-        known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched));
+        let off = (!known.plan.notify).then_some(Quiet::Off);
+        known.judge.hush(self.guard.quiet(pair, &known.evidence, now, watched).or(off));
     }
 }

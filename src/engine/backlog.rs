@@ -87,6 +87,7 @@ mod tests {
             pair: Some(format!("DC1:{server}").parse().unwrap()),
             incident: IncidentId(Uuid::from_u128(incident)),
             at: Timestamp::UNIX_EPOCH,
+            environment: None,
             news,
         }
     }

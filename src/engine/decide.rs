@@ -106,6 +106,7 @@ impl Engine {
         self.counters.lateness.add(check.late);
         self.narrator.checked(&known.plan, &check);
         let Check { reading, blind, .. } = check;
+        let mut batch = Batch::new(pair.clone(), now);
         let seen = match &reading.outcome {
             Outcome::Up => Seen::Up,
             Outcome::Blind(_) => Seen::Unknown,
@@ -114,8 +115,11 @@ impl Engine {
                 Seen::Down { fault: fault.clone(), phases: reading.phases, incident: IncidentId(Uuid::now_v7()) }
             }
         };
-        known.last = Some(Last { reading, unknown: seen == Seen::Unknown, at: now });
         let opens = known.judge.outage().is_none();
+        self.certificate(pair, &reading, &mut batch);
+        if let Some(known) = self.pairs.get_mut(pair) {
+            known.last = Some(Last { reading, unknown: seen == Seen::Unknown, at: now });
+        }
         match seen {
             Seen::Down { .. } => {
                 self.count(pair);
@@ -129,7 +133,6 @@ impl Engine {
             Seen::Up => self.guard.rose(pair),
             _ => {}
         }
-        let mut batch = Batch::new(pair.clone(), now);
         self.flaps(pair, &mut batch);
         let permitted = self.follow(pair, seen, &mut batch);
         self.flaps(pair, &mut batch);
@@ -184,7 +187,8 @@ impl Engine {
                     self.narrator.told(pair, &news);
                     if !held {
                         self.complete(pair, &mut news);
-                        batch.tell(incident, news);
+                        let environment = self.pairs.get(pair).and_then(|known| known.plan.environment);
+                        batch.tell(incident, environment, news);
                     }
                 }
                 // Saved with all else below; and the caller opens the window: it knows the run.

@@ -247,8 +247,10 @@ impl Engine {
         let Drill { by, reply, mut found, deed, run, begun, .. } = *drill;
         let mut batch = Batch::new(found.plan.pair.clone(), self.clock.now());
         let news = notice::Drill { by, really: found.really, deed, up: up_after.is_some() };
-        batch.tell(IncidentId(Uuid::now_v7()), News::Drill(news));
-        let channels: Vec<String> = self.ledger.outlets.iter().map(|outlet| outlet.channel.clone()).collect();
+        self.tell(&found.plan.pair, IncidentId(Uuid::now_v7()), News::Drill(news), &mut batch);
+        let notify = found.plan.notify;
+        let outlets = self.ledger.outlets.iter().filter(|_| notify);
+        let channels: Vec<String> = outlets.map(|outlet| outlet.channel.clone()).collect();
         // This waits for everything that was written before it, the run too.
         let durable = self.ledger.recorded(vec![batch], INTENT_WITHIN);
         self.rounds.spawn(async move {
@@ -259,7 +261,9 @@ impl Engine {
                 (false, _) => format!("not on disk within {} s; the log tells why", INTENT_WITHIN.as_secs()),
             };
             found.step(Stage::Record, durable, detail, begun);
-            let detail = if channels.is_empty() {
+            let detail = if !notify {
+                "notices of this server are switched off (NOTIFY)".to_owned()
+            } else if channels.is_empty() {
                 "there is no channel that could tell people".to_owned()
             } else {
                 format!("marked as a drill, queued for {}", channels.join(", "))

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::domain::environment::Environment;
 use crate::domain::evidence::Quiet;
 use crate::domain::name::{PairName, SiteName};
 use crate::domain::reading::{Fault, Phases};
@@ -233,6 +234,15 @@ pub struct PairStatus {
     pub pair: PairName,
     /// Its URL as people may see it.
     pub url: String,
+    /// What its server serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// Whether people are told of it.
+    #[serde(default = "told")]
+    pub notify: bool,
+    /// When the certificate that its server shows ends, where that is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_ends: Option<Timestamp>,
     /// The state.
     pub state: PairState,
     /// What the engine is doing with it.
@@ -267,6 +277,11 @@ pub struct PairStatus {
     /// The approval that it waits for.
     #[serde(default)]
     pub approval: Option<Approval>,
+}
+
+/// What an agent from before the field did.
+fn told() -> bool {
+    true
 }
 
 /// The state of a pair, in one word.

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::domain::environment::Environment;
 use crate::domain::memory::Memory;
 use crate::domain::name::PairName;
 use crate::domain::notice::{News, Notice};
@@ -265,9 +266,9 @@ impl Batch {
     }
 
     /// People are to be told.
-    pub fn tell(&mut self, incident: IncidentId, news: News) {
+    pub fn tell(&mut self, incident: IncidentId, environment: Option<Environment>, news: News) {
         let id = NoticeId(Uuid::now_v7());
-        self.notices.push(Notice { id, pair: self.pair.clone(), incident, at: self.at, news });
+        self.notices.push(Notice { id, pair: self.pair.clone(), incident, at: self.at, environment, news });
     }
 
     /// These pairs are watched from now on.

@@ -164,6 +164,10 @@ impl Narrator {
                 let said = Line::Flapping { pair, since: *since, changes: *changes, zone: &self.voice().zone };
                 tracing::warn!(%pair, changes, "{}", self.text(&said));
             }
+            News::Expiring { ends, days } => {
+                let said = Line::Expiring { pair, ends: *ends, zone: &self.voice().zone };
+                tracing::warn!(%pair, days, "{}", self.text(&said));
+            }
             News::Settled { up } => tracing::info!(%pair, up, "{}", self.text(&Line::Settled { pair, up: *up })),
             // Each has a line of its own, written where it is decided.
             News::Aftercare { .. }

@@ -154,6 +154,9 @@ fn pair_status(name: &PairName, pair: &Pair, next: Option<Instant>, budget_spent
     PairStatus {
         pair: name.clone(),
         url: pair.plan.url().to_owned(),
+        environment: pair.plan.environment,
+        notify: pair.plan.notify,
+        certificate_ends: reading.and_then(|reading| reading.certificate_ends),
         state: if blind { PairState::Unknown } else { state },
         doing: pair.doing,
         since,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::domain::backoff::Backoff;
+use crate::domain::environment::Environment;
 use crate::domain::evidence::Afar;
 use crate::domain::ladder::Terms;
 use crate::domain::name::{PairName, ServerName, SiteName};
@@ -27,6 +28,10 @@ pub struct Plan {
     pub target: Arc<Target>,
     /// What every probe stands on.
     pub kit: Arc<Kit>,
+    /// Whether people are told.
+    pub notify: bool,
+    /// What its server serves.
+    pub environment: Option<Environment>,
     /// What makes one check.
     pub check: CheckRules,
     /// When the next check comes.

@@ -28,6 +28,13 @@ pub fn alarm(news: &News, pair: &str, words: &Catalogue, facts: &Facts) -> Optio
             ]);
             plain("state-flapping", "alarm-flapping", list)
         }
+        News::Expiring { ends, days: 0 } => {
+            plain("state-expired", "alarm-expired", fields([("ends", at(*ends)), ("pair", own(pair))]))
+        }
+        News::Expiring { ends, days: _ } => {
+            let left = ends.duration_since(facts.now).as_hours().max(0) / 24;
+            plain("state-expiring", "alarm-expiring", fields([("ends", at(*ends)), ("left", count(left))]))
+        }
         News::Settled { up: true } => plain("state-settled", "alarm-settled-up", fields([])),
         News::Settled { up: false } => plain("state-settled-down", "alarm-settled-down", fields([])),
         News::Storm { down, of } => {

@@ -40,7 +40,13 @@ pub fn compose(notice: &Notice, language: Language, facts: &Facts) -> Rich {
             .unwrap_or_default(),
     };
     let status = match pair {
-        Some(pair) => words.text("label-status", &fields([("pair", own(pair))])),
+        Some(pair) => {
+            let pair = match notice.environment {
+                Some(environment) => format!("{pair} [{}]", environment.as_str()),
+                None => pair,
+            };
+            words.text("label-status", &fields([("pair", own(pair))]))
+        }
         None => words.word("label-agent"),
     };
     let minimal = format!("{status} {state}");

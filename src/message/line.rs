@@ -95,6 +95,8 @@ pub enum Line<'a> {
     Flapping { pair: &'a PairName, since: Timestamp, changes: u32, zone: &'a TimeZone },
     /// A pair flaps no more.
     Settled { pair: &'a PairName, up: bool },
+    /// The certificate that a target shows ends soon.
+    Expiring { pair: &'a PairName, ends: Timestamp, zone: &'a TimeZone },
     /// The last rung has run and the pair is still down.
     GaveUp { pair: &'a PairName },
     /// A person stopped healing for some or all.

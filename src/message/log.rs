@@ -149,6 +149,9 @@ fn worded(line: &Line<'_>, words: &Catalogue) -> (&'static str, FluentArgs<'stat
             "log-flapping",
             fields([("pair", name(pair)), ("since", own(moment(*since, zone))), ("changes", count(*changes))]),
         ),
+        Line::Expiring { pair, ends, zone } => {
+            ("log-expiring", fields([("pair", name(pair)), ("ends", own(moment(*ends, zone)))]))
+        }
         Line::Settled { pair, up: true } => ("log-settled-up", fields([("pair", name(pair))])),
         Line::Settled { pair, up: false } => ("log-settled-down", fields([("pair", name(pair))])),
         Line::GaveUp { pair } => ("log-gave-up", fields([("pair", name(pair))])),

@@ -136,17 +136,23 @@ impl Target {
     pub fn read(text: &str, settings: &Settings<'_>) -> Result<Self, BadTarget> {
         let text = text.trim();
         let kind = kind(text)?;
-        let mut target = (kind.read)(text, settings)?;
-        if kind.keys.contains(&TLS_DAYS.info()) {
-            let days = settings.optional(&TLS_DAYS).ok_or(BadTarget::Settings)?;
-            target.warns = days.unwrap_or_default().into();
+        let target = (kind.read)(text, settings)?;
+        if !kind.keys.contains(&TLS_DAYS.info()) {
+            return Ok(target);
         }
-        Ok(target)
+        let days = settings.optional(&TLS_DAYS).ok_or(BadTarget::Settings)?;
+        Ok(target.warning(&days.unwrap_or_default()))
     }
 
     /// Joins what is shown to people and what looks; for kinds, and for tests that bring a probe of their own.
     pub fn new(shown: &str, probe: impl Probe + 'static) -> Self {
         Self { shown: shown.into(), probe: Box::new(probe), warns: Box::default() }
+    }
+
+    /// Has people warned so many days before the end of the certificate.
+    #[must_use]
+    pub fn warning(self, days: &[u16]) -> Self {
+        Self { warns: days.into(), ..self }
     }
 
     /// Days before the end of the certificate at which a warning is told, the largest first.

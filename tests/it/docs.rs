@@ -245,7 +245,14 @@ const COMMAND: &str = "systemctl restart network-service";
 
 fn notice(pair: &str, news: News) -> Notice {
     let at = "2023-10-15T09:31:15Z".parse().unwrap();
-    Notice { id: NoticeId(Uuid::nil()), pair: Some(pair.parse().unwrap()), incident: IncidentId(Uuid::nil()), at, news }
+    Notice {
+        id: NoticeId(Uuid::nil()),
+        pair: Some(pair.parse().unwrap()),
+        incident: IncidentId(Uuid::nil()),
+        at,
+        environment: None,
+        news,
+    }
 }
 
 fn failed(failures: u32, next: f64, deed: Deed) -> News {

@@ -143,6 +143,7 @@ fn notice(n: u128) -> Notice {
         pair: Some(pair()),
         incident: IncidentId(id(1)),
         at: at(1),
+        environment: None,
         news: News::Failed(failed),
     }
 }

@@ -62,6 +62,7 @@ fn notice(news: News) -> Notice {
         pair: Some("DC3:SRV4".parse().unwrap()),
         incident: IncidentId(Uuid::nil()),
         at: "2023-10-15T09:31:15Z".parse().unwrap(),
+        environment: None,
         news,
     }
 }

@@ -43,8 +43,21 @@ struct Staging<'a, F> {
 impl<F: Fn(&Rung) -> bool> Staging<'_, F> {
     fn pair(&mut self, plan: &Plan) -> Plan {
         // Named one by one: whatever else a plan may hold one day must not reach the network from here unseen.
-        let Plan { pair, target, kit, check, backoff, ladder, recovery, witnesses, parents, holds, afar } =
-            plan.clone();
+        let Plan {
+            pair,
+            target,
+            kit,
+            notify,
+            environment,
+            check,
+            backoff,
+            ladder,
+            recovery,
+            witnesses,
+            parents,
+            holds,
+            afar,
+        } = plan.clone();
         let ladder = ladder.iter().map(|rung| self.rung(&pair, rung)).collect();
         let recovery = recovery.map(|rung| Arc::new(self.rung(&pair, &rung)));
         let witnesses = witnesses.map(|witnesses| self.witnesses(&witnesses));
@@ -57,7 +70,21 @@ impl<F: Fn(&Rung) -> bool> Staging<'_, F> {
         let afar = afar
             .map(|_| Arc::new(Lookout { scene: self.scene.clone(), pair: pair.clone(), local }) as Arc<dyn LookAfar>);
         let target = Arc::new(self.target(&target, Whom::Pair(pair.clone())));
-        Plan { pair, target, kit, check, backoff, ladder, recovery, witnesses, parents, holds, afar }
+        Plan {
+            pair,
+            target,
+            kit,
+            notify,
+            environment,
+            check,
+            backoff,
+            ladder,
+            recovery,
+            witnesses,
+            parents,
+            holds,
+            afar,
+        }
     }
 
     fn target(&self, target: &Target, whom: Whom) -> Target {

@@ -1,12 +1,15 @@
 //! Why nothing is healed or told, a sentence each: for all pairs, and for one. Nothing is said where nothing is held.
 
 use clap::builder::styling::Style;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::screen::{BAD, ODD, line, moment};
 use crate::domain::evidence::Quiet;
 use crate::domain::stop::{Scope, Stop};
 use crate::engine::handle::{PairState, PairStatus, Status};
 
+/// A certificate that ends sooner than this is worth a line, whatever `TLS_DAYS` says.
+const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Characters of a name that somebody gave.
 const NAME: usize = 64;
 
@@ -31,8 +34,14 @@ fn stopped(stop: &Stop) -> String {
 }
 
 /// What holds for one pair.
-pub fn of_pair(pair: &PairStatus) -> Vec<(Style, String)> {
+pub fn of_pair(pair: &PairStatus, now: Timestamp) -> Vec<(Style, String)> {
     let mut notes = Vec::new();
+    if let Some(ends) = pair.certificate_ends
+        && ends.duration_since(now) < SOON
+    {
+        let verb = if ends <= now { "ended" } else { "ends" };
+        notes.push(format!("its certificate {verb} at {}", moment(ends)));
+    }
     if let Some(until) = pair.maintenance_until {
         notes.push(format!("in maintenance until {}: nothing is healed and no failure is told", moment(until)));
     }
@@ -46,6 +55,7 @@ pub fn of_pair(pair: &PairStatus) -> Vec<(Style, String)> {
     let quiet = match pair.quiet.filter(|_| pair.state != PairState::Up) {
         Some(Quiet::ParentDown) => Some("not told: what it depends on is down, and that is told"),
         Some(Quiet::Storm) => Some("not told: the storm is told in its place"),
+        Some(Quiet::Off) => Some("not told: NOTIFY is off"),
         // Said above, unless it is over and the failure is about to be told.
         Some(Quiet::Maintenance | Quiet::Flapping) | None => None,
     };
@@ -62,6 +72,9 @@ mod tests {
         PairStatus {
             pair: "DC3-SRV4".parse().unwrap(),
             url: String::new(),
+            environment: None,
+            notify: true,
+            certificate_ends: None,
             state,
             doing: Doing::Waiting,
             since: None,
@@ -86,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_pair_that_is_held_by_nothing_says_nothing_and_each_hold_says_what_to_do() {
-        assert_eq!(said(of_pair(&pair(PairState::Up))), "");
+        assert_eq!(said(of_pair(&pair(PairState::Up), Timestamp::UNIX_EPOCH)), "");
         let at = "2026-01-01T00:00:00Z".parse().unwrap();
         let approval = Approval {
             id: "3fa9c1".to_owned(),
@@ -102,7 +115,7 @@ mod tests {
             quiet: Some(Quiet::ParentDown),
             ..pair(PairState::Down)
         };
-        let text = said(of_pair(&held));
+        let text = said(of_pair(&held, Timestamp::UNIX_EPOCH));
         for part in
             ["in maintenance until 20", "monitor resume DC3-SRV4", "monitor approve 3fa9c1: reboot", "depends on"]
         {

@@ -20,7 +20,7 @@ pub fn draw(overview: &Overview, screen: &Screen) -> String {
     let mut out = String::new();
     header(&mut out, overview, screen);
     let pairs = &overview.engine.pairs;
-    let widest = pairs.iter().map(|pair| pair.pair.to_string().chars().count()).max().unwrap_or(4).clamp(4, NAME);
+    let widest = pairs.iter().map(|pair| name(pair).chars().count()).max().unwrap_or(4).clamp(4, NAME);
     let narrow = screen.columns < ROW + widest;
     if !narrow && !pairs.is_empty() {
         let head = format!("{}  {:17}  {:8}  {:7}  {:9}  RUNS", cell("PAIR", widest), "STATE", "ANSWER", "NEXT", "NOW");
@@ -34,7 +34,7 @@ pub fn draw(overview: &Overview, screen: &Screen) -> String {
             row(&mut out, pair, now, widest, screen);
         }
         why(&mut out, pair, screen);
-        for (style, text) in notes::of_pair(pair) {
+        for (style, text) in notes::of_pair(pair, now) {
             for text in wrapped(&text, screen.columns.saturating_sub(4)) {
                 let _ = writeln!(out, "    {}", screen.paint(style, &text));
             }
@@ -90,6 +90,14 @@ fn header(out: &mut String, overview: &Overview, screen: &Screen) {
     out.push('\n');
 }
 
+/// Its name, and what its server serves where that is said.
+fn name(pair: &PairStatus) -> String {
+    match pair.environment {
+        Some(environment) => format!("{} [{}]", pair.pair, environment.as_str()),
+        None => pair.pair.to_string(),
+    }
+}
+
 /// Writes a text in as many lines as it needs.
 fn say(out: &mut String, screen: &Screen, style: clap::builder::styling::Style, text: &str) {
     for text in wrapped(text, screen.columns) {
@@ -100,7 +108,7 @@ fn say(out: &mut String, screen: &Screen, style: clap::builder::styling::Style, 
 fn row(out: &mut String, pair: &PairStatus, now: Timestamp, widest: usize, screen: &Screen) {
     let (text, style) = state(pair, now);
     let state = screen.paint(style, &cell(&text, 17));
-    let name = cell(&pair.pair.to_string(), widest);
+    let name = cell(&name(pair), widest);
     let (answer, next) = (cell(&answer(pair), 8), cell(&next(pair), 7));
     let _ = writeln!(out, "{name}  {state}  {answer}  {next}  {}  {:>4}", cell(doing(pair), 9), pair.budget_spent);
 }
@@ -108,7 +116,7 @@ fn row(out: &mut String, pair: &PairStatus, now: Timestamp, widest: usize, scree
 /// A phone's width: the name and the state, then the rest.
 fn block(out: &mut String, pair: &PairStatus, now: Timestamp, screen: &Screen) {
     let (text, style) = state(pair, now);
-    let name = pair.pair.to_string();
+    let name = name(pair);
     if name.chars().count() + 1 + text.chars().count() <= screen.columns {
         let _ = writeln!(out, "{name} {}", screen.paint(style, &text));
     } else {
@@ -170,6 +178,9 @@ mod tests {
         PairStatus {
             pair: name.parse().unwrap(),
             url: "http://srv4.example.com/health".to_owned(),
+            environment: None,
+            notify: true,
+            certificate_ends: None,
             state,
             doing: if down { Doing::Healing } else { Doing::Waiting },
             since: Some("2026-01-01T00:00:00Z".parse().unwrap()),

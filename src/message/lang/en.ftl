@@ -167,6 +167,8 @@ status-skipped = not run
 label-agent = Monitor:
 about-agent = the monitor itself
 state-flapping = ⚠️ Flapping
+state-expiring = ⚠️ Certificate ends soon
+state-expired = ⚠️ Certificate has ended
 state-settled = ✅ Settled
 state-settled-down = ⚠️ Settled down
 state-storm = ⚠️ Storm suspected
@@ -176,6 +178,11 @@ state-reconnected = ✅ Connected again
 state-aftercare = ⚠️ After the recovery
 state-drill = 🔧 Drill
 alarm-flapping = It is flapping since { $since }: { $changes } changes within { $window }. Its changes are not told one by one, and it is not healed until it is calmer. To heal it now: monitor resume { $pair }
+alarm-expiring = The certificate ends at { $ends }, in { $left } { $left ->
+        [one] day
+       *[other] days
+    }. Renew it. Nothing is run for that (TLS_DAYS).
+alarm-expired = The certificate ended at { $ends }. Renew it; whoever checks it takes { $pair } for down.
 alarm-settled-up = It flaps no more and is up.
 alarm-settled-down = It flaps no more and is down; it is healed again.
 alarm-storm = Too many pairs fail together ({ $down } of { $of } are known to be down so far), so our own network is suspected: nothing is healed, and single failures are not told. It ends by itself once not too many have been down for a while (STORM_LIMIT, STORM_QUIET); if they really are down: monitor resume
@@ -210,6 +217,7 @@ log-safer-flap = A pair that changes more often than { $value } is told once and
 log-cut-off = We are cut off: { $answered } of { $of } witnesses of { $key } answer, { $needed } have to. Checks that fail count as unknown, nothing is healed
 log-reconnected = The witnesses of { $key } answer again
 log-flapping = { $pair } is flapping since { $since } ({ $changes } changes): it is told once and not healed
+log-expiring = The certificate of { $pair } ends at { $ends }
 log-settled-up = { $pair } flaps no more and is up
 log-settled-down = { $pair } flaps no more and is down
 log-gave-up = Healing does not help { $pair }: the last rung has run and it is still down

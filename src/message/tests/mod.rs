@@ -65,6 +65,7 @@ pub fn notice_of(pair: &str, news: News) -> Notice {
         pair: Some(pair.parse().unwrap()),
         incident: IncidentId(Uuid::nil()),
         at: at(),
+        environment: None,
         news,
     }
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::domain::environment::Environment;
 use crate::domain::notice::{CutOff, Drill};
 use crate::domain::record::Record;
 use crate::message::{Language, Rich, Row, Span, compose, digest};
@@ -290,6 +291,8 @@ fn every_alarm_fits_one_message_and_names_whom_it_is_about_in_every_language() {
     let drill = Drill { by: long.clone(), really: true, deed: deed(), up: false };
     let of_pair = [
         News::Flapping { since: at(), changes: 12, window_s: 3600 },
+        News::Expiring { ends: at(), days: 14 },
+        News::Expiring { ends: at(), days: 0 },
         News::Settled { up: true },
         News::Settled { up: false },
         News::Aftercare { deed: deed() },
@@ -312,5 +315,17 @@ fn every_alarm_fits_one_message_and_names_whom_it_is_about_in_every_language() {
             let many = digest(&[notice.clone(), notice_of("DC1:SRV1", News::Settled { up: true })], language, &facts());
             assert_eq!(many.to_plain().lines().count(), 4, "{}", many.to_plain());
         }
+    }
+}
+
+#[test]
+fn the_environment_of_a_server_stands_behind_its_pair() {
+    for (language, expected) in [
+        (Language::En, "Connection status of DC3-SRV4 [STAGE]: ⚠️ Down"),
+        (Language::Ru, "Статус связи DC3-SRV4 [STAGE]: ⚠️ Нарушено"),
+    ] {
+        let news = News::Failed(failed(1, 30.0, Deed::Nothing));
+        let notice = Notice { environment: Some(Environment::Stage), ..notice(news) };
+        assert_eq!(compose(&notice, language, &facts()).to_plain().lines().next().unwrap(), expected);
     }
 }

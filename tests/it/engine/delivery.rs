@@ -24,7 +24,14 @@ fn incident(server: &str, number: u128) -> IncidentId {
 
 fn notice(server: &str, news: News) -> Notice {
     let at = Timestamp::from_second(EPOCH).unwrap();
-    Notice { id: NoticeId(Uuid::now_v7()), pair: Some(name(server)), incident: incident(server, 1), at, news }
+    Notice {
+        id: NoticeId(Uuid::now_v7()),
+        pair: Some(name(server)),
+        incident: incident(server, 1),
+        at,
+        environment: None,
+        news,
+    }
 }
 
 fn fell(server: &str, failures: u32) -> Notice {

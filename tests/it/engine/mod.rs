@@ -13,6 +13,7 @@ mod maintenance;
 mod pace;
 mod random;
 mod sending;
+mod silence;
 mod stop;
 mod storm;
 mod witness;

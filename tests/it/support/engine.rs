@@ -149,14 +149,24 @@ impl World {
         key: &str,
         script: impl FnMut(usize, f64) -> Look + Send + 'static,
     ) -> Arc<Witnesses> {
-        let probe = Scripted { world: self.clone(), who: key.to_owned(), script: Mutex::new((0, Box::new(script))) };
+        let probe = Scripted {
+            world: self.clone(),
+            who: key.to_owned(),
+            certificate: None,
+            script: Mutex::new((0, Box::new(script))),
+        };
         let target = Arc::new(Target::new("test://witness", probe));
         Arc::new(Witnesses::new(key, vec![target], 1, secs(2.0), kit()))
     }
 
     /// A server that others depend on.
     pub fn parent(self: &Arc<Self>, server: &str, script: impl FnMut(usize, f64) -> Look + Send + 'static) -> Parent {
-        let probe = Scripted { world: self.clone(), who: server.to_owned(), script: Mutex::new((0, Box::new(script))) };
+        let probe = Scripted {
+            world: self.clone(),
+            who: server.to_owned(),
+            certificate: None,
+            script: Mutex::new((0, Box::new(script))),
+        };
         let target = Arc::new(Target::new("test://parent", probe));
         Parent { server: name(server).server, target, timeout: secs(10.0) }
     }
@@ -181,7 +191,8 @@ impl World {
     pub fn plan(self: &Arc<Self>, spec: Spec, script: impl FnMut(usize, f64) -> Look + Send + 'static) -> Arc<Plan> {
         let pair = name(spec.server);
         let who = pair.server.to_string();
-        let probe = Scripted { world: self.clone(), who, script: Mutex::new((0, Box::new(script))) };
+        let certificate = spec.certificate.map(|days| EPOCH + secs(days * 86_400.0).as_secs().cast_signed());
+        let probe = Scripted { world: self.clone(), who, certificate, script: Mutex::new((0, Box::new(script))) };
         let verify = VerifyRules { window: secs(spec.window), interval: secs(5.0) };
         let ending = spec.recovery.as_ref().map_or("", |cure| cure.command);
         let rung = |cure: Cure| Rung {
@@ -198,9 +209,11 @@ impl World {
         let ladder: Vec<Rung> = spec.ladder.into_iter().map(rung).collect();
         let recovery = spec.recovery.map(|cure| Arc::new(rung(cure)));
         Arc::new(Plan {
-            target: Arc::new(Target::new(&format!("test://{}", pair.server), probe)),
+            target: Arc::new(Target::new(&format!("test://{}", pair.server), probe).warning(spec.warns)),
             pair,
             kit: kit(),
+            notify: spec.notify,
+            environment: None,
             check: CheckRules {
                 attempts: spec.attempts,
                 retry_delay: secs(1.0),
@@ -349,6 +362,7 @@ fn tell(notice: &Notice) -> String {
         News::StormOver { .. } => "tell storm over".to_owned(),
         News::CutOff(_) => "tell cut off".to_owned(),
         News::Reconnected { .. } => "tell reconnected".to_owned(),
+        News::Expiring { days, .. } => format!("tell expiring {days}"),
         News::Drill(_) => "tell drill".to_owned(),
     }
 }
@@ -370,6 +384,10 @@ pub struct Spec {
     pub parents: Vec<Parent>,
     pub holds: Vec<&'static str>,
     pub afar: Option<Afar>,
+    pub notify: bool,
+    /// Days before the end of its certificate at which people are told, and in how many days it ends.
+    pub warns: &'static [u16],
+    pub certificate: Option<f64>,
 }
 
 /// A pair looked at every 30 s by one attempt, with these commands and a verify window of 15 s.
@@ -390,6 +408,9 @@ pub fn pair(server: &'static str, ladder: Vec<Cure>) -> Spec {
         parents: Vec::new(),
         holds: Vec::new(),
         afar: None,
+        notify: true,
+        warns: &[],
+        certificate: None,
     }
 }
 
@@ -445,12 +466,15 @@ pub type Script = Box<dyn FnMut(usize, f64) -> Look + Send>;
 struct Scripted {
     world: Arc<World>,
     who: String,
+    /// When its certificate ends, in seconds of Unix time.
+    certificate: Option<i64>,
     script: Mutex<(usize, Script)>,
 }
 
 impl Probe for Scripted {
-    fn look<'a>(&'a self, _kit: &'a Kit, _trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>> {
+    fn look<'a>(&'a self, _kit: &'a Kit, trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
+            self.certificate.into_iter().for_each(|at| trace.certificate_ends(Timestamp::from_second(at).unwrap()));
             let at = self.world.start.elapsed().as_secs_f64();
             let (took, see) = {
                 let (count, script) = &mut *self.script.lock().unwrap();
