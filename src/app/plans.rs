@@ -228,7 +228,13 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Cl
         })
         .collect();
     let guard = guard::Rules { maintenance: config.maintenance.clone(), ..config.guard.clone() };
-    Plans { pairs, guard, attempts_at_once: attempts_at_once(), remedies_at_once: config.remedies_at_once }
+    Plans {
+        pairs,
+        guard,
+        attempts_at_once: attempts_at_once(),
+        remedies_at_once: config.remedies_at_once,
+        unknown_after: config.pace.unknown_after,
+    }
 }
 
 /// A site's host as records call it, and the address that exclusivity goes by.

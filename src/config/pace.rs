@@ -40,6 +40,11 @@ pub const RECOVERY_HOLD: Key<Duration> = Key::new(Scope::Global, "RECOVERY_HOLD"
     .about("How long a pair has to be up without a break before it counts as up again.", "30s")
     .default("0s");
 
+/// How long nobody is told that a pair is unknown.
+pub const UNKNOWN_AFTER: Key<Duration> = Key::new(Scope::Global, "UNKNOWN_AFTER", value::duration)
+    .about("How long a pair may be unknown (it could not be looked at, through no fault of its own) before people are told, once; 0 tells nobody.", "30m")
+    .default("10m");
+
 /// The keys of this section.
 pub const GROUP: Group<'static> = Group {
     title: "Pace",
@@ -53,6 +58,7 @@ pub const GROUP: Group<'static> = Group {
         CHECK_TIMEOUT.info(),
         RECOVERY_SUCCESSES.info(),
         RECOVERY_HOLD.info(),
+        UNKNOWN_AFTER.info(),
     ],
 };
 
@@ -75,6 +81,8 @@ pub struct Pace {
     pub successes: u32,
     /// `RECOVERY_HOLD`.
     pub hold: Duration,
+    /// `UNKNOWN_AFTER`.
+    pub unknown_after: Duration,
 }
 
 impl Pace {
@@ -90,6 +98,7 @@ pub fn read(global: &Scoped<'_>) -> Option<Pace> {
     let (attempts, retry_delay, timeout) =
         (global.get(&CHECK_ATTEMPTS), global.get(&CHECK_RETRY_DELAY), global.get(&CHECK_TIMEOUT));
     let (successes, hold) = (global.get(&RECOVERY_SUCCESSES), global.get(&RECOVERY_HOLD));
+    let unknown_after = global.get(&UNKNOWN_AFTER);
     Some(Pace {
         interval: interval?,
         factor: factor?,
@@ -99,6 +108,7 @@ pub fn read(global: &Scoped<'_>) -> Option<Pace> {
         timeout: timeout?,
         successes: successes?,
         hold: hold?,
+        unknown_after: unknown_after?,
     })
 }
 

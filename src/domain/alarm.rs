@@ -29,6 +29,10 @@ pub struct Alarms {
     pub cut_off: BTreeMap<String, Told>,
     /// The pairs that flap.
     pub flapping: BTreeMap<PairName, Told>,
+    /// The pairs that cannot be looked at.
+    pub unseen: BTreeMap<PairName, Told>,
+    /// What keeps us from looking at any pair, by the word of its cause.
+    pub blind: BTreeMap<String, Told>,
     /// The servers whose certificate ends.
     pub expiring: BTreeMap<ServerName, expiry::Told>,
 }

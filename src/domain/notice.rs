@@ -83,6 +83,24 @@ pub enum News {
         /// When they answered again.
         until: Timestamp,
     },
+    /// It could not be looked at for long; without a pair: several could not, for a reason that lies with this machine.
+    Unseen {
+        /// Since when.
+        since: Timestamp,
+        /// Why, in the last check.
+        fault: Fault,
+        /// Pairs that could not be looked at.
+        pairs: usize,
+        /// Pairs watched.
+        of: usize,
+    },
+    /// It can be looked at again.
+    SeenAgain {
+        /// Since when it could not.
+        since: Timestamp,
+        /// Until when.
+        until: Timestamp,
+    },
     /// The certificate that the target shows ends soon.
     Expiring {
         /// When.

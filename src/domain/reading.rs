@@ -91,6 +91,8 @@ pub enum Cause {
     Exhausted,
     /// Blind: this machine does not let us look.
     Denied,
+    /// Blind: the target reports to us, and its first report may still come.
+    Waiting,
     /// Blind: too few witnesses answer, so it is we who are cut off.
     CutOff,
 }
@@ -116,6 +118,7 @@ impl Cause {
             Self::Network => "network",
             Self::Exhausted => "exhausted",
             Self::Denied => "denied",
+            Self::Waiting => "waiting",
             Self::CutOff => "cut_off",
         }
     }
@@ -136,6 +139,7 @@ impl Cause {
             | Self::Network
             | Self::Exhausted
             | Self::Denied
+            | Self::Waiting
             | Self::CutOff => false,
         }
     }
@@ -143,7 +147,7 @@ impl Cause {
     /// True for faults of the observer, which say nothing about the target.
     pub fn is_blind(self) -> bool {
         match self {
-            Self::Resolver | Self::Network | Self::Exhausted | Self::Denied | Self::CutOff => true,
+            Self::Resolver | Self::Network | Self::Exhausted | Self::Denied | Self::Waiting | Self::CutOff => true,
             Self::Dns
             | Self::Refused
             | Self::Unreachable

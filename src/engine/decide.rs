@@ -22,6 +22,7 @@ use super::lanes::{Member, Why};
 use super::ledger::Batch;
 use super::plan::Rung;
 use super::round::Check;
+use super::unseen::Unseen;
 use super::weigh::Weighed;
 use super::{Doing, Engine, Last, Pair};
 
@@ -118,7 +119,9 @@ impl Engine {
         let opens = known.judge.outage().is_none();
         self.certificate(pair, &reading, &mut batch);
         if let Some(known) = self.pairs.get_mut(pair) {
-            known.last = Some(Last { reading, unknown: seen == Seen::Unknown, at: now });
+            let unknown = seen == Seen::Unknown;
+            known.unseen = unknown.then(|| Unseen::count(known.unseen, now));
+            known.last = Some(Last { reading, unknown, at: now });
         }
         match seen {
             Seen::Down { .. } => {

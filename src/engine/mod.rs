@@ -49,6 +49,7 @@ mod round;
 mod runs;
 mod timetable;
 mod turn;
+mod unseen;
 mod weigh;
 mod window;
 pub mod witness;
@@ -96,6 +97,8 @@ pub struct Engine {
     drills: HashMap<RunId, Box<drill::Drill>>,
     /// As many remedies as may be under way at once.
     places: Arc<Semaphore>,
+    /// How long a pair may be unknown before that is told; zero: for ever.
+    unknown_after: Duration,
     counters: Counters,
     /// Cancelled when the stop was asked for: nothing is sent any more.
     halt: CancellationToken,
@@ -160,6 +163,7 @@ impl Engine {
             rounds: JoinSet::new(),
             gate: Arc::new(Semaphore::new(plans.attempts_at_once)),
             places: Arc::new(Semaphore::new(plans.remedies_at_once)),
+            unknown_after: plans.unknown_after,
             orders,
             ledger,
             narrator,
@@ -190,6 +194,7 @@ impl Engine {
                     self.pulse.send_modify(|beat| *beat = beat.wrapping_add(1));
                     self.compare(&mut jumps);
                     self.weather();
+                    self.look_for_unseen();
                     self.reconsider();
                 }
                 Some(order) = self.orders.recv() => self.obey(order),

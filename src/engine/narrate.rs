@@ -170,12 +170,25 @@ impl Narrator {
             }
             News::Settled { up } => tracing::info!(%pair, up, "{}", self.text(&Line::Settled { pair, up: *up })),
             // Each has a line of its own, written where it is decided.
-            News::Aftercare { .. }
+            News::Unseen { .. }
+            | News::SeenAgain { .. }
+            | News::Aftercare { .. }
             | News::Storm { .. }
             | News::StormOver { .. }
             | News::CutOff(_)
             | News::Reconnected { .. }
             | News::Drill(_) => {}
+        }
+    }
+
+    pub(super) fn unseen(&self, pair: Option<&PairName>, news: &News) {
+        let zone = &self.voice().zone;
+        match news {
+            News::Unseen { since, fault, pairs, of } => {
+                self.warn(&Line::Unseen { pair, since: *since, fault, pairs: *pairs, of: *of, zone });
+            }
+            News::SeenAgain { since, .. } => self.info(&Line::SeenAgain { pair, since: *since, zone }),
+            _ => {}
         }
     }
 

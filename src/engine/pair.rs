@@ -14,6 +14,7 @@ use crate::domain::remedy::RunId;
 
 use super::handle::Doing;
 use super::plan::Plan;
+use super::unseen::Unseen;
 
 /// Every pair. In no order that means anything, and yet in the same one each time, so that one story has one end.
 pub(super) type Pairs = HashMap<PairName, Pair, BuildHasherDefault<DefaultHasher>>;
@@ -32,6 +33,8 @@ pub(super) struct Pair {
     /// Runs beside it, or of another target.
     pub aside: Aside,
     pub last: Option<Last>,
+    /// Since when it could not be looked at.
+    pub unseen: Option<Unseen>,
     /// What was found out about its last failure.
     pub evidence: Evidence,
 }
@@ -47,6 +50,7 @@ impl Pair {
             run: None,
             aside: Aside::default(),
             last: None,
+            unseen: None,
             evidence: Evidence::default(),
         }
     }

@@ -157,4 +157,6 @@ pub struct Plans {
     pub attempts_at_once: usize,
     /// `REMEDIES_AT_ONCE`: remedies under way at once, over all hosts.
     pub remedies_at_once: usize,
+    /// `UNKNOWN_AFTER`: how long a pair may be unknown before that is told; zero: for ever.
+    pub unknown_after: Duration,
 }

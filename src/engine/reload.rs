@@ -22,6 +22,7 @@ impl Engine {
         self.guard.set_rules(plans.guard);
         self.gate = Arc::new(Semaphore::new(plans.attempts_at_once));
         self.places = Arc::new(Semaphore::new(plans.remedies_at_once));
+        self.unknown_after = plans.unknown_after;
         let wanted: HashMap<PairName, Arc<Plan>> =
             plans.pairs.into_iter().map(|plan| (plan.pair.clone(), plan)).collect();
         let gone: Vec<PairName> = self.pairs.keys().filter(|pair| !wanted.contains_key(*pair)).cloned().collect();

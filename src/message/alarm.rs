@@ -2,12 +2,13 @@
 
 use super::catalogue::{Catalogue, count, fields, own, shown};
 use super::compose::Facts;
-use super::deed::deed;
+use super::deed::{cause, deed};
 use super::field::MAX_NAME;
 use super::rich::Span;
 use super::span::{moment, span};
 use crate::domain::name::PairName;
 use crate::domain::notice::{CutOff, Drill, News};
+use crate::domain::reading::Fault;
 
 /// Pairs of a list that are named; the rest is counted.
 const MAX_HELD: usize = 5;
@@ -27,6 +28,19 @@ pub fn alarm(news: &News, pair: &str, words: &Catalogue, facts: &Facts) -> Optio
                 ("pair", own(pair)),
             ]);
             plain("state-flapping", "alarm-flapping", list)
+        }
+        News::Unseen { since, fault, pairs, of } => {
+            let list = fields([
+                ("since", at(*since)),
+                ("cause", own(cause(fault, words))),
+                ("reason", shown(&fault.reason, Fault::MAX_REASON)),
+                ("pairs", count(*pairs)),
+                ("of", count(*of)),
+            ]);
+            plain("state-unseen", if pair.is_empty() { "alarm-unseen-many" } else { "alarm-unseen" }, list)
+        }
+        News::SeenAgain { since, until } => {
+            plain("state-seen", "alarm-seen", fields([("since", at(*since)), ("until", at(*until))]))
         }
         News::Expiring { ends, days: 0 } => {
             plain("state-expired", "alarm-expired", fields([("ends", at(*ends)), ("pair", own(pair))]))

@@ -95,6 +95,17 @@ pub enum Line<'a> {
     Flapping { pair: &'a PairName, since: Timestamp, changes: u32, zone: &'a TimeZone },
     /// A pair flaps no more.
     Settled { pair: &'a PairName, up: bool },
+    /// Pairs could not be looked at for long; without a pair: several.
+    Unseen {
+        pair: Option<&'a PairName>,
+        since: Timestamp,
+        fault: &'a Fault,
+        pairs: usize,
+        of: usize,
+        zone: &'a TimeZone,
+    },
+    /// They can be looked at again.
+    SeenAgain { pair: Option<&'a PairName>, since: Timestamp, zone: &'a TimeZone },
     /// The certificate that a target shows ends soon.
     Expiring { pair: &'a PairName, ends: Timestamp, zone: &'a TimeZone },
     /// The last rung has run and the pair is still down.

@@ -149,6 +149,28 @@ fn worded(line: &Line<'_>, words: &Catalogue) -> (&'static str, FluentArgs<'stat
             "log-flapping",
             fields([("pair", name(pair)), ("since", own(moment(*since, zone))), ("changes", count(*changes))]),
         ),
+        Line::Unseen { pair, since, fault, pairs, of, zone } => {
+            let mut list = fields([
+                ("since", own(moment(*since, zone))),
+                ("cause", own(cause(fault, words))),
+                ("reason", written(&fault.reason, Fault::MAX_REASON)),
+                ("pairs", count(*pairs)),
+                ("of", count(*of)),
+            ]);
+            match pair {
+                Some(pair) => {
+                    list.set("pair", name(pair));
+                    ("log-unseen", list)
+                }
+                None => ("log-unseen-many", list),
+            }
+        }
+        Line::SeenAgain { pair: Some(pair), since, zone } => {
+            ("log-seen", fields([("pair", name(pair)), ("since", own(moment(*since, zone)))]))
+        }
+        Line::SeenAgain { pair: None, since, zone } => {
+            ("log-seen-many", fields([("since", own(moment(*since, zone)))]))
+        }
         Line::Expiring { pair, ends, zone } => {
             ("log-expiring", fields([("pair", name(pair)), ("ends", own(moment(*ends, zone)))]))
         }

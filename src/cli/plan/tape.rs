@@ -183,6 +183,8 @@ impl Tape {
             News::Recovered(told) => ("up", Some(told.failures), Some(thanked(&told.by))),
             News::Flapping { .. } => ("flapping", None, None),
             News::Settled { .. } => ("settled", None, None),
+            News::Unseen { .. } => ("unseen", None, None),
+            News::SeenAgain { .. } => ("seen", None, None),
             News::Expiring { .. } => ("expiring", None, None),
             News::Aftercare { deed } => ("aftercare", None, Some(done(deed))),
             News::Storm { .. } => ("storm", None, None),
@@ -196,7 +198,13 @@ impl Tape {
             News::StormOver { .. } | News::Reconnected { .. } | News::Settled { .. } => {
                 self.alarms = self.alarms.saturating_sub(1);
             }
-            News::Failed(_) | News::Recovered(_) | News::Aftercare { .. } | News::Expiring { .. } | News::Drill(_) => {}
+            News::Failed(_)
+            | News::Recovered(_)
+            | News::Aftercare { .. }
+            | News::Unseen { .. }
+            | News::SeenAgain { .. }
+            | News::Expiring { .. }
+            | News::Drill(_) => {}
         }
         if let Some(pair) = &notice.pair {
             self.counted(pair);

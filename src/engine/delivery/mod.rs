@@ -274,10 +274,10 @@ impl Delivery {
 
 /// True for what others of its incident may answer.
 fn opens(news: &News) -> bool {
-    matches!(news, News::Failed(_) | News::Flapping { .. } | News::Storm { .. } | News::CutOff(_))
+    matches!(news, News::Failed(_) | News::Flapping { .. } | News::Storm { .. } | News::CutOff(_) | News::Unseen { .. })
 }
 
 /// True for what ends its incident: nothing answers it.
 fn closes(news: &News) -> bool {
-    matches!(news, News::Recovered(_) | News::StormOver { .. } | News::Reconnected { .. })
+    matches!(news, News::Recovered(_) | News::StormOver { .. } | News::Reconnected { .. } | News::SeenAgain { .. })
 }

@@ -291,6 +291,8 @@ fn every_alarm_fits_one_message_and_names_whom_it_is_about_in_every_language() {
     let drill = Drill { by: long.clone(), really: true, deed: deed(), up: false };
     let of_pair = [
         News::Flapping { since: at(), changes: 12, window_s: 3600 },
+        News::Unseen { since: at(), fault: Fault::new(Cause::Denied, long.as_str()), pairs: 1, of: 1 },
+        News::SeenAgain { since: at(), until: at() },
         News::Expiring { ends: at(), days: 14 },
         News::Expiring { ends: at(), days: 0 },
         News::Settled { up: true },
@@ -299,6 +301,8 @@ fn every_alarm_fits_one_message_and_names_whom_it_is_about_in_every_language() {
         News::Drill(drill),
     ];
     let of_agent = [
+        News::Unseen { since: at(), fault: Fault::new(Cause::Network, long.as_str()), pairs: 200, of: 200 },
+        News::SeenAgain { since: at(), until: at() },
         News::Storm { down: 3, of: 200 },
         News::StormOver { since: at(), down: 2 },
         News::CutOff(cut),

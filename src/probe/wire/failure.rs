@@ -28,6 +28,7 @@ pub(super) fn unconnected(peer: SocketAddr, error: &io::Error) -> Fault {
         | Cause::Exit
         | Cause::Silence
         | Cause::Denied
+        | Cause::Waiting
         | Cause::CutOff
         | Cause::Resolver => format!("no connection to {peer}: {error}"),
     };

@@ -59,6 +59,7 @@ pub enum See {
     Up,
     Down,
     Blind,
+    Denied,
     Nameless,
     Panic,
     Hang,
@@ -242,6 +243,10 @@ impl World {
         saved: Saved,
         clock: Clock,
     ) -> Watch {
+        self.watch_all(plans(pairs, guard), saved, clock)
+    }
+
+    pub fn watch_all(self: &Arc<Self>, plans: Plans, saved: Saved, clock: Clock) -> Watch {
         let (notices, told) = mpsc::unbounded_channel();
         let audits = self.clone();
         let ledger = Ledger {
@@ -253,7 +258,6 @@ impl World {
             mask: Arc::new(ToOwned::to_owned),
             zone: TimeZone::UTC,
         };
-        let plans = plans(pairs, guard);
         let (engine, handle, pulse) = Engine::new(Parts { plans, clock, ledger, narrator: narrator(), saved });
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -362,6 +366,8 @@ fn tell(notice: &Notice) -> String {
         News::StormOver { .. } => "tell storm over".to_owned(),
         News::CutOff(_) => "tell cut off".to_owned(),
         News::Reconnected { .. } => "tell reconnected".to_owned(),
+        News::Unseen { fault, pairs, .. } => format!("tell unseen {pairs} {}", fault.cause),
+        News::SeenAgain { .. } => "tell seen".to_owned(),
         News::Expiring { days, .. } => format!("tell expiring {days}"),
         News::Drill(_) => "tell drill".to_owned(),
     }
@@ -489,6 +495,7 @@ impl Probe for Scripted {
                 See::Up => Ok(()),
                 See::Down => Err(Fault::new(Cause::Refused, "connection refused")),
                 See::Blind => Err(Fault::new(Cause::Network, "no network")),
+                See::Denied => Err(Fault::new(Cause::Denied, "no rights")),
                 See::Nameless => Err(Fault::new(Cause::Dns, "no such name")),
                 See::Panic => panic!("a probe with a bug"),
                 See::Hang => std::future::pending().await,
@@ -583,7 +590,7 @@ impl Watch {
 }
 
 pub fn plans(pairs: Vec<Arc<Plan>>, guard: guard::Rules) -> Plans {
-    Plans { pairs, guard, attempts_at_once: 100_000, remedies_at_once: 10_000 }
+    Plans { pairs, guard, attempts_at_once: 100_000, remedies_at_once: 10_000, unknown_after: Duration::ZERO }
 }
 
 /// Rules under which nothing is refused.
