@@ -6,6 +6,7 @@
 mod http;
 mod icmp;
 mod tcp;
+mod tls;
 pub mod wire;
 
 use std::fmt;
@@ -21,7 +22,7 @@ use wire::settings::{Settings, TLS_DAYS};
 use wire::{Kit, Trace};
 
 /// Every kind, in the order the reference lists them.
-pub const KINDS: &[Kind] = &[http::KIND, tcp::KIND, icmp::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, tcp::KIND, icmp::KIND, tls::KIND];
 
 /// One kind of probe.
 #[derive(Debug)]
@@ -199,7 +200,7 @@ mod tests {
             ("example.org", "a URL starts with its scheme"),
             ("example.org:8080/health", "a URL starts with its scheme"),
             ("10.0.0.1:80", "a URL starts with its scheme"),
-            ("gopher://example.org/", "`gopher` is not a known scheme; known schemes: http, https, tcp, icmp"),
+            ("gopher://example.org/", "`gopher` is not a known scheme; known schemes: http, https, tcp"),
             ("http://", "the URL has no host; write for example `http://example.org/`"),
             ("https:///path", "the URL has no host"),
             ("http:example.org", "the URL has no host"),
