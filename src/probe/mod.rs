@@ -3,6 +3,7 @@
 //! Each kind is one file (or folder) beside this one and one line in [`KINDS`]; `wire` holds what several kinds stand on.
 //! When to look, how often and what follows from it live in `engine` and `domain`.
 
+mod dns;
 mod http;
 mod icmp;
 mod tcp;
@@ -23,7 +24,7 @@ use wire::settings::{Settings, TLS_DAYS};
 use wire::{Kit, Trace};
 
 /// Every kind, in the order the reference lists them.
-pub const KINDS: &[Kind] = &[http::KIND, ws::KIND, tcp::KIND, icmp::KIND, tls::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, ws::KIND, tcp::KIND, icmp::KIND, dns::KIND, tls::KIND];
 
 /// One kind of probe.
 #[derive(Debug)]
