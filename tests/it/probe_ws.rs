@@ -1,4 +1,6 @@
-//! WebSockets: servers of the library, with and without TLS, and raw listeners for what a good server never does.
+//! The `ws` probe: servers of the library, with and without TLS, and raw listeners for what a good server never does.
+
+#![expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "the library asks for functions of this form")]
 
 use std::future::Future;
 use std::io::Write as _;
@@ -93,7 +95,6 @@ where
     (addr, server)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the library asks for a result")]
 fn anybody(_: &Request, answer: Response) -> Result<Response, ErrorResponse> {
     Ok(answer)
 }
@@ -258,9 +259,10 @@ async fn other_messages_are_passed_over_but_not_for_ever() {
     for (count, size, up) in [(999, 10, true), (1000, 10, false), (3, 1 << 20, true), (4, 1 << 20, false)] {
         let (addr, _server) = serving(None, anybody, talks(count, size)).await;
         let reading = look(&format!("SRV4_URL=ws://{addr}\nSRV4_EXPECT=ready"), LIMIT).await;
-        match up {
-            true => assert_eq!(reading.outcome, Outcome::Up, "{count} of {size}"),
-            false => assert!(down(&reading, Cause::Content).contains("messages that came do not hold `ready`")),
+        if up {
+            assert_eq!(reading.outcome, Outcome::Up, "{count} of {size}");
+        } else {
+            assert!(down(&reading, Cause::Content).contains("messages that came do not hold `ready`"));
         }
     }
 }
@@ -340,7 +342,6 @@ async fn the_request_is_what_a_server_expects() {
 
 #[tokio::test]
 async fn the_server_chooses_one_of_our_subprotocols_or_is_down() {
-    #[expect(clippy::unnecessary_wraps, reason = "the library asks for a result")]
     fn stomp(_: &Request, mut answer: Response) -> Result<Response, ErrorResponse> {
         answer.headers_mut().insert("sec-websocket-protocol", "stomp".parse().unwrap());
         Ok(answer)
@@ -367,7 +368,7 @@ async fn what_is_no_websocket_is_down_within_the_limit() {
             Cause::Timeout,
             "waiting for the rest of the answer",
         ),
-        (Act::Bytes([&b"HTTP/1.1 101 x\r\nX: "[..], &[b'x'; 100_000]].concat()), Cause::Protocol, "exceed 64 KiB"),
+        (Act::bytes(format!("HTTP/1.1 101 x\r\nX: {}", "x".repeat(100_000))), Cause::Protocol, "exceed 64 KiB"),
         (Act::Silence, Cause::Timeout, "waiting for the first byte"),
         (Act::Close, Cause::Reset, "waiting for the first byte"),
     ] {
@@ -415,15 +416,15 @@ async fn another_machine_opens_it_with_curl() {
     let (addr, _server) = serving(None, anybody, echo).await;
     let refusing = Server::start(|_| Act::Status(503));
     let locked = Server::start(|_| Act::Status(401));
-    let looked = async |lines: String| {
+    let opens = async |lines: String| {
         let shell = configured(&lines).unwrap().afar_shell(Duration::from_secs(5)).unwrap();
         let run = move || Command::new("/bin/sh").arg("-c").arg(shell).status().unwrap().code().unwrap();
         tokio::task::spawn_blocking(run).await.unwrap()
     };
-    assert_eq!(looked(format!("SRV4_URL=ws://{addr}/a")).await, 0);
-    assert_ne!(looked(format!("SRV4_URL=ws://{}/", refusing.addr())).await, 0);
-    assert_ne!(looked(format!("SRV4_URL=ws://{}/", locked.addr())).await, 0);
-    assert_eq!(looked(format!("SRV4_URL=ws://bob:s3cret@{}/", locked.addr())).await, 0, "it asks who we are");
+    assert_eq!(opens(format!("SRV4_URL=ws://{addr}/a")).await, 0);
+    assert_ne!(opens(format!("SRV4_URL=ws://{}/", refusing.addr())).await, 0);
+    assert_ne!(opens(format!("SRV4_URL=ws://{}/", locked.addr())).await, 0);
+    assert_eq!(opens(format!("SRV4_URL=ws://bob:s3cret@{}/", locked.addr())).await, 0, "it asks who we are");
     assert!(configured(&format!("SRV4_URL=ws://{addr}/\nSRV4_SEND=x")).unwrap().afar_shell(LIMIT).is_none());
 }
 

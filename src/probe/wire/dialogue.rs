@@ -150,7 +150,6 @@ impl Dialogue {
     pub const KEYS: [KeyInfo; 2] = [SEND.info(), EXPECT.info()];
 
     /// Reads what [`Dialogue::KEYS`] say. `None`: a problem was remembered; `Some(None)`: nothing is said.
-    #[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
     pub fn read(settings: &Settings<'_>) -> Option<Option<Box<Self>>> {
         let (send, expect) = (settings.optional(&SEND), settings.optional(&EXPECT));
         let (send, expect) = (send?, expect?);
@@ -288,7 +287,7 @@ mod tests {
 
         #[test]
         fn every_byte_can_be_sent(bytes in prop::collection::vec(any::<u8>(), 1..40)) {
-            let text: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+            let text = bytes.iter().fold(String::new(), |text, byte| format!("{text}\\x{byte:02x}"));
             let sent = Sent::parse(&text).unwrap();
             prop_assert_eq!(sent.bytes(), &bytes[..]);
         }

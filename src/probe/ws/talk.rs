@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Utf8Bytes};
@@ -132,10 +133,9 @@ fn closed(frame: Option<&CloseFrame>, doing: &str) -> Fault {
 fn fault(doing: &str, error: Error) -> Fault {
     match error {
         Error::Io(error) => broken(doing, &error),
-        Error::ConnectionClosed | Error::AlreadyClosed => {
-            Fault::new(Cause::Reset, format!("connection closed while {doing}"))
-        }
-        Error::Protocol(tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
             Fault::new(Cause::Reset, format!("connection closed while {doing}"))
         }
         Error::Capacity(_) => {

@@ -35,7 +35,7 @@ impl Nsd {
         assert!(Path::new(NSD).exists(), "apt-get install nsd");
         let folder = tempfile::tempdir().unwrap();
         // Sixty addresses do not fit into a datagram of 512 bytes.
-        let many: String = (1..=60).map(|last| format!("many IN A 198.51.100.{last}\n")).collect();
+        let many = (1..=60).fold(String::new(), |zone, last| format!("{zone}many IN A 198.51.100.{last}\n"));
         std::fs::write(folder.path().join("zone"), format!("{ZONE}{many}")).unwrap();
         let reverse = "$TTL 60\n@ IN SOA ns1.example.org. hostmaster.example.org. 7 3600 600 86400 60\n\
                        @ IN NS ns1.example.org.\n1 IN PTR www.example.org.\n";
