@@ -89,10 +89,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// True when the URL of an HTTP target has a part after a `?`.
+    /// True when the URL of an HTTP or WebSocket target has a part after a `?`.
     pub fn has_query(&self) -> bool {
         let shown = self.target.shown();
-        shown.starts_with("http") && shown.contains('?')
+        (shown.starts_with("http") || shown.starts_with("ws")) && shown.contains('?')
     }
 }
 

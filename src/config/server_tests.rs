@@ -16,13 +16,13 @@ fn problems(lines: &str) -> Vec<String> {
 fn a_setting_that_the_kind_does_not_know_is_told_with_what_it_knows() {
     assert_eq!(
         problems("SRV4_URL=tcp://10.0.0.2:80\nSRV4_INSECURE=true\n"),
-        [".env:10: SRV4_INSECURE: is not a setting of tcp; remove it; tcp has IP"]
+        [".env:10: SRV4_INSECURE: is not a setting of tcp; remove it; tcp has IP, SEND, EXPECT"]
     );
     assert_eq!(
         problems("SRV4_URL=icmp://10.0.0.2\nSRV4_TLS_DAYS=soon\nSRV4_CA_FILE=x\n"),
         [
-            ".env:10: SRV4_TLS_DAYS: is not a setting of icmp; remove it; icmp has no settings",
-            ".env:11: SRV4_CA_FILE: is not a setting of icmp; remove it; icmp has no settings"
+            ".env:10: SRV4_TLS_DAYS: is not a setting of icmp; remove it; icmp has IP",
+            ".env:11: SRV4_CA_FILE: is not a setting of icmp; remove it; icmp has IP"
         ]
     );
 }

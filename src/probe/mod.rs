@@ -3,10 +3,13 @@
 //! Each kind is one file (or folder) beside this one and one line in [`KINDS`]; `wire` holds what several kinds stand on.
 //! When to look, how often and what follows from it live in `engine` and `domain`.
 
+mod dns;
 mod http;
 mod icmp;
 mod tcp;
+mod tls;
 pub mod wire;
+mod ws;
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -21,7 +24,7 @@ use wire::settings::{Settings, TLS_DAYS};
 use wire::{Kit, Trace};
 
 /// Every kind, in the order the reference lists them.
-pub const KINDS: &[Kind] = &[http::KIND, tcp::KIND, icmp::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, ws::KIND, tcp::KIND, icmp::KIND, dns::KIND, tls::KIND];
 
 /// One kind of probe.
 #[derive(Debug)]
@@ -205,7 +208,7 @@ mod tests {
             ("example.org", "a URL starts with its scheme"),
             ("example.org:8080/health", "a URL starts with its scheme"),
             ("10.0.0.1:80", "a URL starts with its scheme"),
-            ("gopher://example.org/", "`gopher` is not a known scheme; known schemes: http, https, tcp, icmp"),
+            ("gopher://example.org/", "`gopher` is not a known scheme; known schemes: http, https, ws, wss, tcp"),
             ("http://", "the URL has no host; write for example `http://example.org/`"),
             ("https:///path", "the URL has no host"),
             ("http:example.org", "the URL has no host"),

@@ -1,12 +1,12 @@
-//! `tcp`: a connection can be made. Nothing is sent and nothing read.
+//! `tcp`: a connection can be made, and where it is asked for, a question is answered.
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use url::Url;
 
-use super::wire::settings::{IP, Settings};
-use super::wire::{Address, Kit, Trace, Way};
+use super::wire::settings::{EXPECT, IP, SEND, Settings};
+use super::wire::{Address, Dialogue, Kit, Trace, Way};
 use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::Fault;
 
@@ -16,8 +16,8 @@ pub const KIND: Kind = Kind {
     schemes: &["tcp"],
     listable: true,
     page: include_str!("tcp.md"),
-    example: "SRV4_URL=tcp://10.0.0.2:5432",
-    keys: &[IP.info()],
+    example: "SRV4_URL=tcp://10.0.0.2:25\nSRV4_EXPECT=/^220[ -]/",
+    keys: &[IP.info(), SEND.info(), EXPECT.info()],
     read,
 };
 
@@ -26,10 +26,11 @@ struct Tcp {
     address: Address,
     port: u16,
     way: Way,
+    dialogue: Option<Box<Dialogue>>,
 }
 
 fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
-    let way = Way::plain(settings);
+    let (way, dialogue) = (Way::plain(settings), Dialogue::read(settings));
     let url = Url::parse(text).map_err(|error| match error {
         url::ParseError::EmptyHost => BadTarget::NoHost(KIND.name.to_owned()),
         error => BadTarget::Unreadable(error.to_string()),
@@ -46,19 +47,27 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     if port == 0 {
         return Err(bad("nobody can listen on port 0"));
     }
-    Ok(Target::new(&format!("tcp://{address}:{port}"), Tcp { address, port, way: way.ok_or(BadTarget::Settings)? }))
+    let (way, dialogue) = (way.ok_or(BadTarget::Settings)?, dialogue.ok_or(BadTarget::Settings)?);
+    Ok(Target::new(&format!("tcp://{address}:{port}"), Tcp { address, port, way, dialogue }))
 }
 
 impl Probe for Tcp {
     fn look<'a>(&'a self, kit: &'a Kit, trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            kit.dial(trace, &self.way, self.address.host(), self.port, false).await?;
+            let mut stream = kit.dial(trace, &self.way, self.address.host(), self.port, false).await?;
             trace.finish();
-            Ok(())
+            match &self.dialogue {
+                Some(dialogue) => dialogue.hold(&mut stream, trace).await,
+                None => Ok(()),
+            }
         })
     }
 
+    /// Only a connection can be asked for: with more to say, one that is made there would not mean that the target answers.
     fn afar_shell(&self, limit: Duration) -> Option<String> {
+        if self.dialogue.is_some() {
+            return None;
+        }
         let (host, port, seconds) =
             (quoted(self.address.host().to_string().trim_matches(['[', ']'])), self.port, limit.as_secs().max(1));
         Some(format!(

@@ -5,9 +5,10 @@ use std::time::Duration;
 use monitor::domain::reading::{Cause, Outcome, Reading};
 use monitor::fetch::{self, Roots};
 use monitor::probe::Target;
-use monitor::probe::wire::Kit;
+use monitor::probe::wire::{Kit, Resolver};
 
 use crate::support::netns::{Lan, without_raw_sockets};
+use crate::support::target::configured;
 
 /// Long enough for a busy machine.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -203,4 +204,20 @@ fn hundreds_of_probes_at_once_are_all_answered_over_either_kind_of_socket() {
         let lost = readings.iter().filter(|reading| reading.outcome != Outcome::Up).count();
         assert_eq!(lost, 0, "unprivileged: {unprivileged}, {:?}", readings.iter().find(|r| r.outcome != Outcome::Up));
     }
+}
+
+#[test]
+fn only_addresses_of_the_family_that_is_wanted_are_asked() {
+    let lan = lan();
+    let ask = |lines: &str| {
+        let target = configured(&format!("SRV4_URL=icmp://h.test{lines}")).unwrap();
+        let found = || Ok(["10.9.0.9", "fd09::2"].map(|ip| ip.parse().unwrap()).to_vec());
+        lan.run("here", || async move {
+            fetch::install_crypto_provider();
+            let kit = Kit::with_resolver(&Roots::load(None).unwrap(), Resolver::new(1, move |_| found()));
+            target.probe(&kit, SHORT).await
+        })
+    };
+    assert_eq!(ask("\nSRV4_IP=6").outcome, Outcome::Up);
+    assert!(down(&ask("\nSRV4_IP=4"), Cause::Timeout).contains("10.9.0.9"));
 }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
-use url::Url;
+use url::{Host, Url};
 
 use self::wanted::Wanted;
-use super::wire::settings::Settings;
-use super::wire::{Address, Kit, Stage, Trace, telling};
+use super::wire::settings::{IP, Settings};
+use super::wire::{Address, Family, Kit, Stage, Trace, telling};
 use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::{Cause, Fault};
 
@@ -25,7 +25,7 @@ pub const KIND: Kind = Kind {
     listable: true,
     page: include_str!("page.md"),
     example: "SRV4_URL=icmp://10.0.0.2?count=3&loss=50%&latency=200ms",
-    keys: &[],
+    keys: &[IP.info()],
     read,
 };
 
@@ -37,10 +37,12 @@ const GAP: Duration = Duration::from_millis(200);
 /// An `icmp` target at rest.
 struct Icmp {
     address: Address,
+    family: Family,
     wanted: Wanted,
 }
 
-fn read(text: &str, _settings: &Settings<'_>) -> Result<Target, BadTarget> {
+fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
+    let family = settings.get(&IP);
     let url = Url::parse(text).map_err(|error| match error {
         url::ParseError::EmptyHost => BadTarget::NoHost(KIND.name.to_owned()),
         error => BadTarget::Unreadable(error.to_string()),
@@ -60,7 +62,7 @@ fn read(text: &str, _settings: &Settings<'_>) -> Result<Target, BadTarget> {
     let wanted = Wanted::read(&url).map_err(BadTarget::Unreadable)?;
     let shown =
         format!("icmp://{address}{}{}", if url.query().is_some() { "?" } else { "" }, url.query().unwrap_or(""));
-    Ok(Target::new(&shown, Icmp { address, wanted }))
+    Ok(Target::new(&shown, Icmp { address, family: family.ok_or(BadTarget::Settings)?, wanted }))
 }
 
 impl Probe for Icmp {
@@ -72,8 +74,13 @@ impl Probe for Icmp {
     fn afar_shell(&self, limit: Duration) -> Option<String> {
         let (host, seconds) =
             (quoted(self.address.host().to_string().trim_matches(['[', ']'])), limit.as_secs().max(1));
+        let family = match (self.address.host(), self.family) {
+            (Host::Domain(_), Family::V4) => "-4 ",
+            (Host::Domain(_), Family::V6) => "-6 ",
+            _ => "",
+        };
         Some(format!(
-            "if command -v ping >/dev/null 2>&1; then ping -n -c 1 -W {seconds} {host} >/dev/null 2>&1; \
+            "if command -v ping >/dev/null 2>&1; then ping {family}-n -c 1 -W {seconds} {host} >/dev/null 2>&1; \
              case $? in 0) exit 0;; 2) ;; *) exit 1;; esac; fi; \
              echo 'a ping that may send'; exit {CANNOT_LOOK}"
         ))
@@ -83,7 +90,7 @@ impl Probe for Icmp {
 impl Icmp {
     /// Asks the addresses in order, each with an equal share of the time that is left; the first good one is enough.
     async fn ask(&self, kit: &Kit, trace: &mut Trace) -> Result<(), Fault> {
-        let found = kit.addresses(trace, &self.address).await?;
+        let found = kit.addresses(trace, self.family, self.address.host()).await?;
         trace.enter(Stage::FirstByte);
         let count = found.len().min(ADDRESSES);
         let mut worst: Option<Fault> = None;

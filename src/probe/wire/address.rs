@@ -1,13 +1,14 @@
-//! The host of a URL that is not one of the web's: there the `url` crate leaves it as it was written.
+//! The host of a URL that is not one of the web's (there the `url` crate leaves it as it was written), and the addresses
+//! that a host has.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::Kit;
 use super::trace::{Stage, Trace};
-use crate::domain::reading::Fault;
+use super::{Family, Kit};
+use crate::domain::reading::{Cause, Fault};
 use crate::probe::BadTarget;
 
 /// A literal address, or a name that is resolved each time.
@@ -39,15 +40,25 @@ impl fmt::Display for Address {
 }
 
 impl Kit {
-    /// All addresses of a host, at least one. Literal ones skip the resolver.
-    pub async fn addresses(&self, trace: &mut Trace, address: &Address) -> Result<Vec<IpAddr>, Fault> {
-        match address.host() {
-            Host::Ipv4(ip) => Ok(vec![ip.into()]),
-            Host::Ipv6(ip) => Ok(vec![ip.into()]),
-            Host::Domain(name) => {
-                trace.enter(Stage::Dns);
-                self.resolver.resolve(name).await
-            }
+    /// The addresses of a host that are of this family, at least one. Literal ones skip the resolver.
+    pub async fn addresses(&self, trace: &mut Trace, family: Family, host: Host<&str>) -> Result<Vec<IpAddr>, Fault> {
+        let name = match host {
+            Host::Ipv4(ip) => return Ok(vec![ip.into()]),
+            Host::Ipv6(ip) => return Ok(vec![ip.into()]),
+            Host::Domain(name) => name,
+        };
+        trace.enter(Stage::Dns);
+        let mut found = self.resolver.resolve(name).await?;
+        let wanted = match family {
+            Family::Both => return Ok(found),
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        };
+        found.retain(|ip| ip.is_ipv4() == (family == Family::V4));
+        if found.is_empty() {
+            Err(Fault::new(Cause::Dns, format!("{name} has no {wanted} address")))
+        } else {
+            Ok(found)
         }
     }
 }

@@ -8,7 +8,7 @@ use url::Host;
 
 use super::tls::{self, Stream};
 use super::trace::{Stage, Trace};
-use super::way::{Family, Way};
+use super::way::Way;
 use super::{Kit, failure};
 use crate::domain::reading::{Cause, Fault};
 
@@ -31,24 +31,8 @@ impl Kit {
 
     /// Connects to `host`, without TLS.
     pub async fn reach(&self, trace: &mut Trace, way: &Way, host: Host<&str>, port: u16) -> Result<TcpStream, Fault> {
-        match host {
-            Host::Ipv4(ip) => Self::connect(trace, &[ip.into()], port).await,
-            Host::Ipv6(ip) => Self::connect(trace, &[ip.into()], port).await,
-            Host::Domain(name) => {
-                trace.enter(Stage::Dns);
-                let mut found = self.resolver.resolve(name).await?;
-                found.retain(|ip| match way.family {
-                    Family::Both => true,
-                    Family::V4 => ip.is_ipv4(),
-                    Family::V6 => ip.is_ipv6(),
-                });
-                if found.is_empty() {
-                    let family = if way.family == Family::V4 { "IPv4" } else { "IPv6" };
-                    return Err(Fault::new(Cause::Dns, format!("{name} has no {family} address")));
-                }
-                Self::connect(trace, &found, port).await
-            }
-        }
+        let found = self.addresses(trace, way.family, host).await?;
+        Self::connect(trace, &found, port).await
     }
 
     /// Agrees on TLS over a connection, and notes when the server's certificate ends where the way asks for it.

@@ -1,7 +1,10 @@
-//! What several kinds of probe stand on: names to addresses, TCP, TLS, and the trace of phases. No kind lives here.
+//! What several kinds of probe stand on: names to addresses, TCP, UDP, TLS, what is said over them, and the trace of
+//! phases. No kind lives here.
 
 mod address;
+mod datagram;
 mod dial;
+mod dialogue;
 mod echo;
 mod failure;
 mod resolver;
@@ -11,6 +14,7 @@ mod trace;
 mod way;
 
 pub use address::Address;
+pub use dialogue::{Dialogue, Expected, Sent};
 pub use resolver::Resolver;
 pub use tls::Stream;
 pub use trace::{Stage, Trace};
@@ -22,6 +26,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::fetch::Roots;
 
+pub(crate) use datagram::Datagrams;
 pub(crate) use dial::telling;
 pub(crate) use failure::broken;
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::env::{Key, Scope, Scoped, Secret, value};
 
 use super::Family;
+use super::dialogue::{Expected, Sent};
 
 /// Which addresses of a name are used.
 pub const IP: Key<Family> = Key::new(Scope::Server, "IP", |text| {
@@ -47,15 +48,15 @@ pub const PASSWORD: Key<Secret> = Key::new(Scope::Server, "PASSWORD", value::sec
     .secret()
     .otherwise("as in the URL");
 /// What is sent.
-pub const SEND: Key<String> = Key::new(Scope::Server, "SEND", value::text)
+pub const SEND: Key<Sent> = Key::new(Scope::Server, "SEND", Sent::parse)
     .about(
-        "Text that is sent once connected; `\\r`, `\\n`, `\\t`, `\\\\` and `\\xHH` stand for the bytes.",
+        "Text that is sent once connected; `\\r`, `\\n`, `\\t`, `\\\\` and `\\xHH` stand for the bytes. It is not a secret: a server may send it back, and then it is shown.",
         "PING\\r\\n",
     )
     .otherwise("nothing is sent");
 /// What must come back.
-pub const EXPECT: Key<String> = Key::new(Scope::Server, "EXPECT", value::text)
-    .about("What the answer must hold: a text, or `/a regular expression/`.", "PONG")
+pub const EXPECT: Key<Expected> = Key::new(Scope::Server, "EXPECT", Expected::parse)
+    .about("What the answer must hold: a text with the same escapes as SEND, or `/a regular expression/`.", "PONG")
     .otherwise("any answer will do");
 
 /// The settings of one target. A witness has none.

@@ -82,7 +82,7 @@ fn certificate(why: &CertificateError) -> String {
         }
         CertificateError::NotValidForName => "the certificate is for another name".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let names = presented.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let names = presented.iter().take(3).map(|name| bare(name)).collect::<Vec<_>>().join(", ");
             format!("the certificate is for another name: wanted {}, got {names}", expected.to_str())
         }
         CertificateError::BadSignature => {
@@ -96,6 +96,12 @@ fn certificate(why: &CertificateError) -> String {
         CertificateError::Revoked => "the certificate is revoked".to_owned(),
         other => format!("the certificate is not accepted: {other}"),
     }
+}
+
+/// The library names what a certificate is for as `DnsName("example.org")`.
+fn bare(name: &str) -> &str {
+    let inside = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.map_or(name, |inside| inside.trim_matches('"'))
 }
 
 impl AsyncRead for Stream {

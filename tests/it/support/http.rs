@@ -123,6 +123,11 @@ impl Server {
         Self::with(Ipv4Addr::LOCALHOST.into(), Manner::Asked(Arc::new(script)), Some(certificate.acceptor()))
     }
 
+    /// Agrees on TLS, then does `act` without reading anything.
+    pub fn unasked_tls(certificate: &Certificate, act: Act) -> Self {
+        Self::with(Ipv4Addr::LOCALHOST.into(), Manner::Unasked(act), Some(certificate.acceptor()))
+    }
+
     fn with(ip: std::net::IpAddr, manner: Manner, tls: Option<TlsAcceptor>) -> Self {
         let bound = bind(SocketAddr::new(ip, 0)).unwrap();
         let addr = bound.local_addr().unwrap().as_socket().unwrap();
@@ -430,13 +435,16 @@ impl Certificate {
     fn signed(names: &[&str], last_year: i32) -> Self {
         let mut ca = params(&[], 2100);
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Of a certificate with its issuer's own name OpenSSL thinks that it signed itself.
+        ca.distinguished_name.push(DnType::CommonName, "throw-away CA");
         let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
         let own = params(names, last_year).signed_by(&key, &ca).unwrap();
         Self { chain: vec![own.der().clone()], key: secret(&key), root: ca.pem() }
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
+    /// What a server shows it with.
+    pub fn acceptor(&self) -> TlsAcceptor {
         let ring = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(ring)
             .with_safe_default_protocol_versions()

@@ -6,6 +6,7 @@ pub mod engine;
 pub mod guarded;
 pub mod http;
 pub mod netns;
+pub mod nsd;
 pub mod postgres;
 pub mod sshd;
 pub mod stage;

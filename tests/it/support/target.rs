@@ -7,6 +7,15 @@ use monitor::config::{self, Channels, Surroundings};
 use monitor::env::Env;
 use monitor::probe::Target;
 
+/// The example on the page of a kind, with `host` in place of the one in its URL.
+pub fn example(kind: &str, host: &str) -> String {
+    let kind = monitor::probe::KINDS.iter().find(|one| one.name == kind).expect("it is in the table");
+    let (url, rest) = kind.example.split_once('\n').unwrap_or((kind.example, ""));
+    let (scheme, behind) = url.split_once("://").expect("the example has a URL");
+    let path = behind.find('/').map_or("", |at| &behind[at..]);
+    format!("{scheme}://{host}{path}\n{rest}")
+}
+
 /// Reads `SRV4_…` lines; the first is `SRV4_URL=…`. The error is the whole report.
 pub fn configured(lines: &str) -> Result<Arc<Target>, String> {
     let text = format!("INTERVAL=30\nMAPPINGS=DC3:SRV4\nDC3_LOCAL=true\nCOMMAND=true\n{lines}\n");
