@@ -184,7 +184,8 @@ fn looked_at_through_hosts(
             Some(Some(Place::Nowhere)) => format!("goes through the site `{through}`, which has no SSH host"),
             None => format!("goes through `{through}`, which is no site of MAPPINGS"),
         };
-        let there = sites.iter().filter(|(_, site)| site.as_ref().is_some_and(|site| matches!(site.place, Place::Ssh(_))));
+        let there =
+            sites.iter().filter(|(_, site)| site.as_ref().is_some_and(|site| matches!(site.place, Place::Ssh(_))));
         let there: Vec<&str> = there.map(|(name, _)| name.as_str()).take(20).collect();
         let hint = match there.as_slice() {
             [] => "name a site with an SSH host, or write exec: to look from this machine".to_owned(),

@@ -85,7 +85,9 @@ fn targets(text: &str) -> Result<Vec<Arc<Target>>, String> {
         let target = Target::parse(item).map(Arc::new).map_err(|error| format!("expected URLs: {error}"))?;
         // What runs something, or waits to be told, is no quick question to a neighbour.
         match probe::kind(item) {
-            Ok(kind) if !kind.listable => Err(format!("expected URLs that are asked over the network: not `{}:`", kind.name)),
+            Ok(kind) if !kind.listable => {
+                Err(format!("expected URLs that are asked over the network: not `{}:`", kind.name))
+            }
             _ => Ok(target),
         }
     })

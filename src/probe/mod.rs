@@ -27,8 +27,7 @@ use wire::settings::{Settings, TLS_DAYS};
 use wire::{Kit, Trace};
 
 /// Every kind, in the order the reference lists them.
-pub const KINDS: &[Kind] = 
-    &[http::KIND, tcp::KIND, icmp::KIND, redis::KIND, postgres::KIND, exec::KIND, ssh::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, tcp::KIND, icmp::KIND, redis::KIND, postgres::KIND, exec::KIND, ssh::KIND];
 
 /// One kind of probe.
 #[derive(Debug)]

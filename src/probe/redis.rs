@@ -73,7 +73,11 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     }
     let login = Login::read(&url, settings);
     if login.as_ref().is_some_and(|login| login.user.is_some() && login.password.is_none()) {
-        settings.problem(&PASSWORD, "is not set, and there is a user: Redis knows no user without a password", "set it");
+        settings.problem(
+            &PASSWORD,
+            "is not set, and there is a user: Redis knows no user without a password",
+            "set it",
+        );
     }
     if !secure {
         without_tls(settings);
@@ -164,7 +168,9 @@ impl Redis {
             "ERR" if self.login.is_some() && is_about_login(details) => {
                 (Cause::Login, format!("the server refuses our login: {said}"))
             }
-            "LOADING" => (Cause::Content, "the server is loading its data into memory and takes no commands".to_owned()),
+            "LOADING" => {
+                (Cause::Content, "the server is loading its data into memory and takes no commands".to_owned())
+            }
             "MASTERDOWN" => (Cause::Content, "the replica has lost its master and takes no commands".to_owned()),
             "BUSY" => (Cause::Content, "the server is busy with a script and takes no commands".to_owned()),
             "MISCONF" => (Cause::Content, "the server cannot save its data to disk and takes no commands".to_owned()),
@@ -228,7 +234,8 @@ fn not_redis(first: u8) -> Fault {
 }
 
 fn parsed(line: &[u8]) -> Result<Value, Fault> {
-    parse_redis_value(line).map_err(|_error| Fault::new(Cause::Protocol, "the answer is not Redis's: it cannot be read"))
+    parse_redis_value(line)
+        .map_err(|_error| Fault::new(Cause::Protocol, "the answer is not Redis's: it cannot be read"))
 }
 
 #[cfg(test)]

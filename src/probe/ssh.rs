@@ -44,7 +44,8 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     let (_, rest) = text.split_once(':').ok_or(BadTarget::NoScheme)?;
     let rest = rest.strip_prefix("//").ok_or_else(|| BadTarget::NoHost(KIND.name.to_owned()))?;
     let (site, shell) = rest.split_once('/').ok_or_else(|| bad("there is no command".to_owned()))?;
-    let site = SiteName::new(site).map_err(|error| bad(format!("what stands before the `/` is not a site: {error}")))?;
+    let site =
+        SiteName::new(site).map_err(|error| bad(format!("what stands before the `/` is not a site: {error}")))?;
     let shell = shell.trim();
     if shell.is_empty() {
         return Err(bad("there is no command".to_owned()));

@@ -16,8 +16,8 @@ use super::SshSite;
 use super::known_hosts::{Records, Standing, same_family};
 use super::trust::{Trust, learn, read_records};
 use super::wire::{Carrier, Opening, Wire};
-use crate::host::{HostError, WayEnds};
 use crate::host::output::one_line;
+use crate::host::{HostError, WayEnds};
 
 /// Name look-up and TCP connection; and, after that, banner with key exchange. OpenSSH's own default for both together is
 /// the kernel's two minutes, which is longer than most outages should last.

@@ -17,9 +17,7 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use url::Url;
 
 use self::watch::Watch;
-use super::wire::settings::{
-    CA_FILE, CLIENT_CERT, CLIENT_KEY, INSECURE, IP, PASSWORD, Settings, TLS_DAYS, USERNAME,
-};
+use super::wire::settings::{CA_FILE, CLIENT_CERT, CLIENT_KEY, INSECURE, IP, PASSWORD, Settings, TLS_DAYS, USERNAME};
 use super::wire::{Address, Kit, Login, Stage, Stream, Trace, Way, broken};
 use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::{Cause, Fault};
@@ -188,16 +186,22 @@ impl Postgres {
         let opened = self.config().connect_raw(stream, NoTls).await;
         let (client, mut connection) = opened.map_err(|error| told::fault(&error))?;
         trace.enter(Stage::Rest);
-        // The answer is taken first: a server that hangs up right after it has answered.
-        let answered = tokio::select! {
+        let mut answering = Box::pin(one(&client));
+        let (answered, connection) = tokio::select! {
             biased;
-            answered = one(&client) => answered,
-            ended = &mut connection => Err(ended.err().map_or_else(hung_up, |error| told::fault(&error))),
+            answered = &mut answering => (answered, Some(connection)),
+            ended = &mut connection => {
+                // A server that hangs up right after its answer has answered; otherwise the end says more than its lack.
+                drop(connection);
+                let why = ended.err().map_or_else(hung_up, |error| told::fault(&error));
+                (answering.as_mut().await.map_err(|fault| if fault.cause == Cause::Reset { why } else { fault }), None)
+            }
         };
         trace.finish();
+        drop(answering);
         drop(client);
         // Without a client the connection says goodbye and ends; a server that does not take it has answered all the same.
-        if answered.is_ok() {
+        if let Some(connection) = connection {
             let _ = timeout(GOODBYE.min(trace.left() / 2), connection).await;
         }
         answered
@@ -270,7 +274,10 @@ mod tests {
             ("postgres://host:0/app", "the URL cannot be read: nobody can listen on port 0"),
             ("postgres://host/a/b", "the URL cannot be read: one database follows the port"),
             ("postgres://host/a%00b", "the URL cannot be read: neither a user nor a database has a NUL character"),
-            ("postgres://bob:s3cret@host/app?host=/run", "the URL cannot be read: it has a parameter that is not known here"),
+            (
+                "postgres://bob:s3cret@host/app?host=/run",
+                "the URL cannot be read: it has a parameter that is not known here",
+            ),
             ("postgres://host/app?sslmode=verify-ca", "the URL cannot be read: its sslmode is not known here"),
             ("postgres://host/app?sslmode=disable&sslmode=require", "the URL cannot be read: it has sslmode twice"),
         ] {

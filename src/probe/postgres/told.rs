@@ -40,6 +40,10 @@ fn by_stream(error: &io::Error) -> Fault {
     let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
     match error.kind() {
         ErrorKind::InvalidData | ErrorKind::InvalidInput if !is_tls => not_postgres(&error.to_string()),
+        // So the codec calls the end of a stream that leaves half a message.
+        ErrorKind::Other if !is_tls => {
+            Fault::new(Cause::Reset, "connection closed in the middle of an answer of PostgreSQL's")
+        }
         _ => broken(DOING, error),
     }
 }
@@ -56,7 +60,7 @@ fn by_us(stop: Stop) -> Fault {
         ),
         Stop::NoPassword => Fault::new(Cause::Login, stop.to_string()),
         Stop::OtherMeans => Fault::new(Cause::Login, format!("{stop}; let it take one from us in pg_hba.conf")),
-        Stop::Endless => Fault::new(Cause::Protocol, stop.to_string()),
+        Stop::Stranger | Stop::Endless => Fault::new(Cause::Protocol, stop.to_string()),
     }
 }
 

@@ -35,6 +35,9 @@ pub(super) enum Stop {
     /// It wants a login by other means than a password.
     #[error("the server wants a login by other means than a password")]
     OtherMeans,
+    /// It is somebody else.
+    #[error("the answer is not PostgreSQL's")]
+    Stranger,
     /// It does not stop talking.
     #[error("the server sends more than anybody needs for an answer")]
     Endless,
@@ -60,7 +63,15 @@ impl Watch {
 
     /// Judges the first message: <https://www.postgresql.org/docs/current/protocol-message-formats.html>, `Authentication…`.
     fn wanted(&self) -> Result<(), Stop> {
-        let [b'R', _, _, _, _, kind @ ..] = self.head else { return Ok(()) };
+        let [tag, length @ .., _, _, _, _] = self.head;
+        let [_, _, _, _, _, kind @ ..] = self.head;
+        // A wish, an error, a notice, a setting, another version: no other message can be the first.
+        if !b"RENSv".contains(&tag) || u32::from_be_bytes(length) as usize > ENOUGH {
+            return Err(Stop::Stranger);
+        }
+        if tag != b'R' {
+            return Ok(());
+        }
         match u32::from_be_bytes(kind) {
             3 | 5 | 10 if !self.has_password => Err(Stop::NoPassword),
             3 if !self.trusted => Err(Stop::Clear),

@@ -128,7 +128,9 @@ pub(crate) fn judge(exit: &Exit, captured: &Captured) -> Result<(), Fault> {
     let said = if last.is_empty() { ", and nothing was printed".to_owned() } else { format!(": {last}") };
     match exit {
         Exit::Code(0) => Ok(()),
-        Exit::Code(126) => Err(Fault::new(Cause::Denied, format!("the command may not be executed (exit code 126){said}"))),
+        Exit::Code(126) => {
+            Err(Fault::new(Cause::Denied, format!("the command may not be executed (exit code 126){said}")))
+        }
         Exit::Code(127) => Err(Fault::new(Cause::Denied, format!("the command was not found (exit code 127){said}"))),
         Exit::Code(code) => Err(Fault::new(Cause::Exit, format!("exit code {code}{said}"))),
         Exit::Signal(name) => {
@@ -162,9 +164,24 @@ mod tests {
             (Exit::Code(1), "", Cause::Exit, "exit code 1, and nothing was printed"),
             (Exit::Code(2), "a\nCRITICAL - full\n\n", Cause::Exit, "exit code 2: CRITICAL - full"),
             (Exit::Code(255), "x", Cause::Exit, "exit code 255: x"),
-            (Exit::Code(127), "sh: 1: chek: not found\n", Cause::Denied, "the command was not found (exit code 127): sh: 1: chek: not found"),
-            (Exit::Code(126), "", Cause::Denied, "the command may not be executed (exit code 126), and nothing was printed"),
-            (Exit::Signal("SEGV".to_owned()), "", Cause::Denied, "the command was ended by the signal SEGV, and not by us, and nothing was printed"),
+            (
+                Exit::Code(127),
+                "sh: 1: chek: not found\n",
+                Cause::Denied,
+                "the command was not found (exit code 127): sh: 1: chek: not found",
+            ),
+            (
+                Exit::Code(126),
+                "",
+                Cause::Denied,
+                "the command may not be executed (exit code 126), and nothing was printed",
+            ),
+            (
+                Exit::Signal("SEGV".to_owned()),
+                "",
+                Cause::Denied,
+                "the command was ended by the signal SEGV, and not by us, and nothing was printed",
+            ),
         ] {
             let fault = judge(&exit, &printed(text)).unwrap_err();
             assert_eq!((fault.cause, fault.reason.as_str()), (cause, reason));
