@@ -88,7 +88,7 @@ impl Exec {
         let turn = commands.turns.next(trace).await?;
         let left = trace.left();
         let grace = (left / 5).min(Duration::from_secs(1));
-        let limit = left - grace;
+        let limit = left.saturating_sub(grace);
         let mut process = Process::start(&mut self.command(&commands.local)).map_err(|error| self.unstarted(&error))?;
         let mut capture = Capture::default();
         let Some(ended) = process.run_until(&mut capture, limit).await else {

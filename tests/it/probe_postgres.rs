@@ -196,7 +196,7 @@ async fn what_is_not_postgresql_is_told_as_such() {
     ]
     .concat();
     let error = |code: &str, text: &str| message(b'E', format!("SFATAL\0VFATAL\0C{code}\0M{text}\0\0").as_bytes());
-    let long = [wants(0, b""), message(b'S', &[b'x'; 100_000])].concat();
+    let long = [wants(0, b""), message(b'S', &vec![b'x'; 100_000])].concat();
     for (answers, cause, says) in [
         (vec![&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..]], Cause::Protocol, "not PostgreSQL's"),
         (vec![b"E"], Cause::Content, "before anything was asked"),

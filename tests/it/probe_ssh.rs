@@ -14,11 +14,15 @@ use monitor::fetch::{self, Roots};
 use monitor::host::{Host, HostKeyPolicy, Jump, LocalHost, Order, SshHost, SshSite};
 use monitor::probe::wire::{Kit, Reach, Turns};
 use monitor::probe::{KINDS, Target};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::support::agent::Agent;
+use crate::support::bot_api::BotApi;
 use crate::support::sshd::{Impostor, Manner, Options, Sshd, free_port, keygen, wait_until};
+use crate::support::stage;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -304,4 +308,36 @@ fn the_program_probes_through_a_site_and_tells_of_programs_that_are_not_there() 
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("SRV6_URL: `./missing.sh` is no program that may be executed"), "{said}");
     assert!(!said.contains("warning .env:6: SRV5_URL") && said.matches("no program").count() == 1, "{said}");
+}
+
+/// The whole way: a unit is looked at on its host, healed there, and looked at again with what a reload brought.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_looked_at_through_a_site_is_healed_there_and_a_reload_changes_the_look() {
+    let api = BotApi::start().await;
+    let host = stage::Host::start("rm -f /tmp/$MONITOR_SERVER-broken-$2");
+    let flag = |name: &str| std::path::PathBuf::from(format!("/tmp/SRV4-broken-{name}"));
+    let (first, second) = (flag(&host.sshd.port.to_string()), flag(&format!("{}b", host.sshd.port)));
+    let mut agent = Agent::telling(&api);
+    agent.set(&stage::borrowed(&host.site("DC3")));
+    let look = |flag: &Path| format!("ssh://DC3/test ! -e {} || {{ echo 'it is broken'; exit 3; }}", flag.display());
+    agent.set(&[
+        ("MAPPINGS", "DC3:SRV4"),
+        ("SRV4_URL", &look(&first)),
+        ("COMMAND", &format!("systemctl restart {}", host.sshd.port)),
+    ]);
+    agent.start();
+    std::fs::write(&first, "").unwrap();
+    agent.says(&["DC3-SRV4", "exit code 3: it is broken"]).await;
+    assert_eq!(agent.record("DC3-SRV4", 1).await["status"], "executed");
+    api.message(2).await;
+    assert!(!first.exists());
+
+    agent.set(&[("SRV4_URL", &look(&second)), ("COMMAND", &format!("systemctl restart {}b", host.sshd.port))]);
+    agent.signal(Signal::HUP);
+    agent.says(&["The configuration was read again"]).await;
+    std::fs::write(&second, "").unwrap();
+    assert_eq!(agent.record("DC3-SRV4", 2).await["status"], "executed");
+    api.message(4).await;
+    agent.stop();
+    assert_eq!(host.sshd.logins(), 1, "checks and commands share one session: {}", host.sshd.log());
 }

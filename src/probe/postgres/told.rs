@@ -24,20 +24,18 @@ pub(super) fn fault(error: &Error) -> Fault {
     if error.is_closed() {
         return Fault::new(Cause::Reset, format!("connection closed while {DOING}"));
     }
-    match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
-        Some(error) => by_stream(error),
-        None => {
-            let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-            not_postgres(&format!("{error}{why}"))
-        }
+    if let Some(error) = error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+        return by_stream(error);
     }
+    let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    not_postgres(&format!("{error}{why}"))
 }
 
 fn by_stream(error: &io::Error) -> Fault {
     if let Some(stop) = error.get_ref().and_then(|inner| inner.downcast_ref::<Stop>()) {
         return by_us(*stop);
     }
-    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let is_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
     match error.kind() {
         ErrorKind::InvalidData | ErrorKind::InvalidInput if !is_tls => not_postgres(&error.to_string()),
         // So the codec calls the end of a stream that leaves half a message.

@@ -95,7 +95,7 @@ impl Turns {
             let reason = format!("it had no turn in time: {} commands of checks run there already", self.of);
             return Err(Fault::new(Cause::Exhausted, reason));
         };
-        let waited = trace.elapsed() - begun;
+        let waited = trace.elapsed().saturating_sub(begun);
         let late = (waited > trace.limit() / 10).then_some(waited);
         Ok(Turn { _permit: permit, late })
     }

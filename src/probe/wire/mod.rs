@@ -62,6 +62,7 @@ impl Kit {
     }
 
     /// The same, with the places where the commands of one configuration run.
+    #[must_use]
     pub fn running(&self, local: LocalHost, sites: BTreeMap<SiteName, Reach>) -> Self {
         Self { commands: self.commands.at(local, sites), ..self.clone() }
     }

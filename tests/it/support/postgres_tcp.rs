@@ -54,8 +54,7 @@ impl Postgres {
             let (cert, key) = certificate.write(folder.path());
             owned(&cert);
             owned(&key);
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-            std::fs::set_permissions(&key, mode).unwrap();
+            std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
             all.push("ssl=on".to_owned());
             all.push(format!("ssl_cert_file={}", cert.display()));
             all.push(format!("ssl_key_file={}", key.display()));
