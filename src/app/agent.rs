@@ -92,7 +92,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
 
     let redactor = Arc::new(RwLock::new(config.redactor.clone()));
     let roots = Roots::load(None).context("no certificate authorities")?;
-    let kit = Arc::new(Kit::new(&roots));
+    let kit = Kit::new(&roots);
     let hooks = webhook::client(&roots).context("no client for web hooks")?;
     let hosts = Arc::new(RwLock::new(Arc::new(Hosts::new(&config, &source.for_commands(), None))));
 

@@ -52,7 +52,7 @@ pub struct Found {
 pub async fn probe(config: &Config, source: &Source, pair: &PairName) -> anyhow::Result<Option<ProbeReport>> {
     fetch::install_crypto_provider();
     let roots = Roots::load(None)?;
-    let kit = Arc::new(Kit::new(&roots));
+    let kit = Kit::new(&roots);
     let hosts = Hosts::new(config, &source.for_commands(), None);
     let plans = plans::plans(config, &hosts, &kit, &webhook::client(&roots)?);
     let Some(plan) = plans.pairs.iter().find(|plan| plan.pair == *pair) else { return Ok(None) };
@@ -78,7 +78,8 @@ async fn attempts(plan: &Plan) -> (Reading, u32) {
 pub fn around(config: &Config, source: &Source) -> anyhow::Result<impl Stream<Item = Found>> {
     fetch::install_crypto_provider();
     let roots = Roots::load(None)?;
-    let kit = Arc::new(Kit::new(&roots));
+    // Looks at a site and at a remedy close their hosts, so checks have hosts of their own; they end with the last look.
+    let kit = Hosts::new(config, &source.for_commands(), None).equip(&Kit::new(&roots));
     let mut looks: Vec<LocalBoxFuture<'static, Found>> = Vec::new();
     for (name, server) in &config.servers {
         let (target, kit) = (server.target.clone(), kit.clone());

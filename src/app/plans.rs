@@ -14,7 +14,7 @@ use crate::domain::ladder::{Mode, Terms};
 use crate::domain::name::{PairName, SiteName};
 use crate::engine::plan::{CheckRules, LookAfar, Parent, Plan, Plans, Rung, VerifyRules};
 use crate::host::{Host, HostKeyPolicy, LocalHost, SshHost, SshSite};
-use crate::probe::wire::Kit;
+use crate::probe::wire::{Kit, Reach, Turns};
 use crate::remedy::Remedy;
 use crate::remedy::command::Command;
 
@@ -31,6 +31,8 @@ const SPARE_DESCRIPTORS: usize = 256;
 /// Where the commands of every site run, and what they are called.
 pub struct Hosts {
     sites: BTreeMap<SiteName, Built>,
+    /// Where checks of this machine run their programs.
+    here: LocalHost,
     host_keys: HostKeyPolicy,
     /// Keys of hosts that are trusted: the file of the start, because `STATE_DIR` is read there only.
     trusted: PathBuf,
@@ -42,6 +44,8 @@ struct Built {
     /// The key file as it was before the host could read it.
     key_file: Option<FileMark>,
     host: Arc<Host>,
+    /// Turns of checks that run there.
+    turns: Turns,
 }
 
 /// What changes when a file is replaced or rewritten: device, inode, length, and the times of its content and its inode.
@@ -56,10 +60,11 @@ impl Hosts {
         let fresh = || config.general.state_dir.join("known_hosts");
         let known_hosts = before.map_or_else(fresh, |before| before.trusted.clone());
         let before = before.filter(|before| before.host_keys == config.host_keys);
+        let here = LocalHost { env: environment.to_vec(), folder: None };
         let kept = |name, site: &Site, key_file: Option<FileMark>| {
             // A key file that is gone for now replaces no key: what is in memory still opens the host.
             let same = |old: &&Built| old.place == site.place && (key_file == old.key_file || key_file.is_none());
-            before?.sites.get(name).filter(same).map(|old| (old.host.clone(), old.key_file))
+            before?.sites.get(name).filter(same).map(|old| (old.host.clone(), old.key_file, old.turns.clone()))
         };
         let sites = config
             .sites
@@ -68,17 +73,17 @@ impl Hosts {
                 let key_file = key_file(site);
                 let fresh = || {
                     let host = match &site.place {
-                        Place::Local => Host::Local(LocalHost { env: environment.to_vec(), folder: None }),
+                        Place::Local => Host::Local(here.clone()),
                         Place::Ssh(ssh) => Host::Ssh(SshHost::new(ssh_site(name, ssh, config, &known_hosts))),
                         Place::Nowhere => return None,
                     };
-                    Some((Arc::new(host), key_file))
+                    Some((Arc::new(host), key_file, Turns::of_host()))
                 };
-                let (host, key_file) = kept(name, site, key_file).or_else(fresh)?;
-                Some((name.clone(), Built { place: site.place.clone(), key_file, host }))
+                let (host, key_file, turns) = kept(name, site, key_file).or_else(fresh)?;
+                Some((name.clone(), Built { place: site.place.clone(), key_file, host, turns }))
             })
             .collect();
-        Self { sites, host_keys: config.host_keys, trusted: known_hosts }
+        Self { sites, here, host_keys: config.host_keys, trusted: known_hosts }
     }
 
     /// The host of one site, if it has one.
@@ -89,6 +94,13 @@ impl Hosts {
     /// Every site that has a host, and that.
     pub fn iter(&self) -> impl Iterator<Item = (&SiteName, &Arc<Host>)> {
         self.sites.iter().map(|(name, built)| (name, &built.host))
+    }
+
+    /// The kit of probes that run their commands here and on these hosts.
+    pub fn equip(&self, kit: &Kit) -> Arc<Kit> {
+        let reach = |built: &Built| Reach { host: built.host.clone(), turns: built.turns.clone() };
+        let sites = self.sites.iter().map(|(name, built)| (name.clone(), reach(built)));
+        Arc::new(kit.running(self.here.clone(), sites.collect()))
     }
 
     /// Closes every connection.
@@ -127,7 +139,8 @@ fn ssh_site(name: &SiteName, ssh: &Ssh, config: &Config, known_hosts: &Path) -> 
 type Likeness = (SiteName, Option<PairName>, Vec<ladder::Rung>, bool);
 
 /// Builds what the engine is given.
-pub fn plans(config: &Config, hosts: &Hosts, kit: &Arc<Kit>, hooks: &reqwest::Client) -> Plans {
+pub fn plans(config: &Config, hosts: &Hosts, kit: &Kit, hooks: &reqwest::Client) -> Plans {
+    let kit = &hosts.equip(kit);
     let logins = logins(config);
     let dependents = dependents(config);
     let witnesses = Asked::new(config, kit);
@@ -305,7 +318,7 @@ mod tests {
         crate::fetch::install_crypto_provider();
         let roots = crate::fetch::Roots::load(None).unwrap();
         let hooks = crate::remedy::webhook::client(&roots).unwrap();
-        plans(&config, &Hosts::new(&config, &[], None), &Arc::new(Kit::new(&roots)), &hooks)
+        plans(&config, &Hosts::new(&config, &[], None), &Kit::new(&roots), &hooks)
     }
 
     #[tokio::test]

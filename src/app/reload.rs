@@ -54,7 +54,7 @@ pub(super) struct Reloader {
     pub(super) redactor: Arc<RwLock<Redactor>>,
     /// Held through a whole reload: two at once would mix their halves.
     pub(super) masks: Mutex<Masks>,
-    pub(super) kit: Arc<Kit>,
+    pub(super) kit: Kit,
     pub(super) hooks: reqwest::Client,
     pub(super) hosts: Arc<RwLock<Arc<Hosts>>>,
     pub(super) engine: Handle,

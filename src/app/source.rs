@@ -184,7 +184,28 @@ impl Source {
                 remarks.push(Problem::warning(place(&key), &key, what).found(&found).hint(hint));
             }
         }
+        for (name, server) in &config.servers {
+            let key = format!("{name}_URL");
+            let Some(why) = server.target.program().and_then(|program| self.unstartable(program)) else { continue };
+            let hint = "until it can be started, the checks of this server are blind";
+            remarks.push(Problem::warning(place(&key), &key, why).hint(hint));
+        }
         remarks
+    }
+
+    /// Why a program could not be started by a check, as far as a look at its file tells.
+    fn unstartable(&self, program: &Path) -> Option<String> {
+        let may_run = |path: &Path| {
+            std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        };
+        let shown = program.display();
+        if program.components().count() > 1 || program.is_absolute() {
+            let from = if program.is_relative() { ", looked for from the folder that the agent starts in" } else { "" };
+            return (!may_run(program)).then(|| format!("`{shown}` is no program that may be executed{from}"));
+        }
+        let path = self.process.get("PATH")?;
+        let found = std::env::split_paths(path).any(|folder| may_run(&folder.join(program)));
+        (!found).then(|| format!("there is no program `{shown}` in any folder of PATH"))
     }
 
     fn bytes(&self, file: &Path) -> Result<Vec<u8>, Unreadable> {

@@ -95,6 +95,7 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -
         sites.entry(site.clone()).or_insert_with(|| site::read(&reader.global(), &keys, around));
     }
     depends_on_known(reader, &servers);
+    looked_at_through_hosts(reader, &servers, &sites);
     let base = ladder::of_agent(reader);
     let of_site: BTreeMap<&SiteName, Ladder> = sites
         .iter()
@@ -165,6 +166,32 @@ fn depends_on_known(reader: &Reader<'_>, servers: &BTreeMap<ServerName, Option<S
         if known.contains(name) {
             keys.problem(&server::DEPENDS_ON, "comes back to itself", "take out what closes the circle");
         }
+    }
+}
+
+/// A server that is looked at through a site needs one with an SSH host.
+fn looked_at_through_hosts(
+    reader: &Reader<'_>,
+    servers: &BTreeMap<ServerName, Option<Server>>,
+    sites: &BTreeMap<SiteName, Option<Site>>,
+) {
+    for (name, server) in servers {
+        let Some(through) = server.as_ref().and_then(|server| server.target.site()) else { continue };
+        let what = match sites.get(through).map(|site| site.as_ref().map(|site| &site.place)) {
+            // It has problems of its own.
+            Some(None | Some(Place::Ssh(_))) => continue,
+            Some(Some(Place::Local)) => format!("goes through the site `{through}`, which is this machine"),
+            Some(Some(Place::Nowhere)) => format!("goes through the site `{through}`, which has no SSH host"),
+            None => format!("goes through `{through}`, which is no site of MAPPINGS"),
+        };
+        let there =
+            sites.iter().filter(|(_, site)| site.as_ref().is_some_and(|site| matches!(site.place, Place::Ssh(_))));
+        let there: Vec<&str> = there.map(|(name, _)| name.as_str()).take(20).collect();
+        let hint = match there.as_slice() {
+            [] => "name a site with an SSH host, or write exec: to look from this machine".to_owned(),
+            there => format!("sites with an SSH host are {}; exec: looks from this machine", there.join(", ")),
+        };
+        reader.scoped(name.as_str()).problem(&server::URL, what, hint);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::env::{Group, Key, Scope, Scoped, value};
-use crate::probe::Target;
+use crate::probe::{self, Target};
 
 const DOC: &str = "URLs, separated by commas, that are asked right before a check counts as down; when too few of them answer, it is we who are cut off, the check is unknown and nothing is healed. With witnesses a check makes at least 2 attempts.";
 const QUORUM_DOC: &str = "How many of the witnesses have to answer.";
@@ -81,7 +81,16 @@ fn enough(keys: &Scoped<'_>, key: &Key<usize>, quorum: usize, of: usize) {
 }
 
 fn targets(text: &str) -> Result<Vec<Arc<Target>>, String> {
-    value::list(text, |item| Target::parse(item).map(Arc::new).map_err(|error| format!("expected URLs: {error}")))
+    value::list(text, |item| {
+        let target = Target::parse(item).map(Arc::new).map_err(|error| format!("expected URLs: {error}"))?;
+        // What runs something, or waits to be told, is no quick question to a neighbour.
+        match probe::kind(item) {
+            Ok(kind) if !kind.listable => {
+                Err(format!("expected URLs that are asked over the network: not `{}:`", kind.name))
+            }
+            _ => Ok(target),
+        }
+    })
 }
 
 fn quorum(text: &str) -> Result<usize, String> {

@@ -131,7 +131,7 @@ impl Roots {
 }
 
 /// What one server wants beside the roots that all trust.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Extras {
     /// More roots.
     pub roots: Vec<CertificateDer<'static>>,

@@ -19,6 +19,8 @@ pub enum HostError {
         address: String,
         /// The cause.
         why: String,
+        /// Where the way ends.
+        ends: WayEnds,
     },
     /// TCP answers and SSH does not.
     #[error(
@@ -108,6 +110,21 @@ pub enum HostError {
     /// We are being stopped.
     #[error("the agent is stopping; nothing was run")]
     Closed,
+}
+
+/// Where the way to a host ends: what a check may hold against the host, and what only against us.
+#[derive(Debug)]
+pub enum WayEnds {
+    /// At its name: it does not exist, or nobody answered us.
+    Name,
+    /// The kernel said so.
+    Kernel(std::io::Error),
+    /// Nobody answered.
+    Silence,
+    /// At the jump host.
+    Jump,
+    /// Behind the jump host, which could not reach it.
+    BehindJump,
 }
 
 /// A login that was refused, and the words for it.

@@ -1,5 +1,6 @@
 //! Commands on this machine: `sh -c` in a process group of its own, so that a limit reaches its children too.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,12 +67,19 @@ impl LocalHost {
     }
 
     fn command(&self, order: &Order) -> Command {
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(&order.shell).env_clear().env("PATH", DEFAULT_PATH);
-        for (key, value) in self.env.iter().filter(|(key, _)| INHERITED.contains(&key.as_str())) {
+        let mut command = self.program("sh".as_ref());
+        command.arg("-c").arg(&order.shell);
+        for (key, value) in &order.env {
             command.env(key, value);
         }
-        for (key, value) in &order.env {
+        command
+    }
+
+    /// A program as this host starts it, for what is no order: with the environment and in the folder of its commands.
+    pub fn program(&self, program: &OsStr) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", DEFAULT_PATH);
+        for (key, value) in self.env.iter().filter(|(key, _)| INHERITED.contains(&key.as_str())) {
             command.env(key, value);
         }
         if let Some(folder) = &self.folder {

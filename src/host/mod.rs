@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::domain::remedy::RunStatus;
 
-pub use error::{Denial, HostError, KeyTrouble};
+pub use error::{Denial, HostError, KeyTrouble, WayEnds};
 pub use local::LocalHost;
 pub use output::Captured;
 pub use ssh::{HostKeyPolicy, Jump, SshHost, SshSite};

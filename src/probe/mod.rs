@@ -4,27 +4,44 @@
 //! When to look, how often and what follows from it live in `engine` and `domain`.
 
 mod dns;
+mod exec;
 mod http;
 mod icmp;
+mod postgres;
+mod redis;
+mod ssh;
 mod tcp;
 mod tls;
 pub mod wire;
 mod ws;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
+use crate::domain::name::SiteName;
 use crate::domain::reading::{Fault, Reading};
 use crate::env::KeyInfo;
 use wire::settings::{Settings, TLS_DAYS};
 use wire::{Kit, Trace};
 
 /// Every kind, in the order the reference lists them.
-pub const KINDS: &[Kind] = &[http::KIND, ws::KIND, tcp::KIND, icmp::KIND, dns::KIND, tls::KIND];
+pub const KINDS: &[Kind] = &[
+    http::KIND,
+    ws::KIND,
+    tcp::KIND,
+    tls::KIND,
+    icmp::KIND,
+    dns::KIND,
+    redis::KIND,
+    postgres::KIND,
+    exec::KIND,
+    ssh::KIND,
+];
 
 /// One kind of probe.
 #[derive(Debug)]
@@ -58,6 +75,16 @@ pub trait Probe: Send + Sync {
     /// no shell can ask.
     fn afar_shell(&self, limit: Duration) -> Option<String> {
         let _ = limit;
+        None
+    }
+
+    /// The site that it is looked at through, for a kind that has one; `config` checks that there is such a site.
+    fn site(&self) -> Option<&SiteName> {
+        None
+    }
+
+    /// The program of this machine that it looks with, for a kind that has one; `check` tells whether it is there.
+    fn program(&self) -> Option<&Path> {
         None
     }
 }
@@ -171,6 +198,16 @@ impl Target {
     /// Gives shell text that asks the same on another machine; see [`Probe::afar_shell`].
     pub fn afar_shell(&self, limit: Duration) -> Option<String> {
         self.probe.afar_shell(limit)
+    }
+
+    /// The site that it is looked at through; see [`Probe::site`].
+    pub fn site(&self) -> Option<&SiteName> {
+        self.probe.site()
+    }
+
+    /// The program that it looks with; see [`Probe::program`].
+    pub fn program(&self) -> Option<&Path> {
+        self.probe.program()
     }
 
     /// Looks once. Whatever goes wrong is the reading; it is there after `limit` at the latest.

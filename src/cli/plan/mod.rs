@@ -150,7 +150,7 @@ pub fn foresee(
 ) -> anyhow::Result<Timeline> {
     fetch::install_crypto_provider();
     let roots = Roots::load(None)?;
-    let (kit, hooks) = (Arc::new(Kit::new(&roots)), webhook::client(&roots)?);
+    let (kit, hooks) = (Kit::new(&roots), webhook::client(&roots)?);
     // Built as for the agent, and never connected.
     let hosts = Hosts::new(config, &[], None);
     let plans = plans::plans(config, &hosts, &kit, &hooks);

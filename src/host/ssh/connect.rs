@@ -16,7 +16,7 @@ use super::known_hosts::fingerprint;
 use super::pool::Pool;
 use super::session::{CHANNELS, Lease, Live, OPEN, locked};
 use super::wire::Carrier;
-use crate::host::{Denial, HostError};
+use crate::host::{Denial, HostError, WayEnds};
 
 /// The login, with every method we try; PAM delays a wrong password by about two seconds.
 const LOGIN: Duration = Duration::from_secs(15);
@@ -107,22 +107,26 @@ impl Pool {
         let channel = match hop {
             Ok(Ok(channel)) => channel,
             Ok(Err(e)) => {
-                let why = match e {
+                let (why, ends) = match e {
                     russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited) => {
-                        "the jump host forbids forwarding (AllowTcpForwarding)".to_owned()
+                        ("the jump host forbids forwarding (AllowTcpForwarding)".to_owned(), WayEnds::Jump)
                     }
-                    russh::Error::ChannelOpenFailure(_) => "the jump host could not connect to it".to_owned(),
+                    russh::Error::ChannelOpenFailure(_) => {
+                        ("the jump host could not connect to it".to_owned(), WayEnds::BehindJump)
+                    }
                     _ => {
                         lease.live.retire();
-                        format!("the connection to the jump host is gone ({})", lease.live.why_lost())
+                        let why = format!("the connection to the jump host is gone ({})", lease.live.why_lost());
+                        (why, WayEnds::Jump)
                     }
                 };
-                return Err(HostError::Unreachable { address: self.site.address(), why });
+                return Err(HostError::Unreachable { address: self.site.address(), why, ends });
             }
             Err(_) => {
                 lease.live.retire();
                 let why = format!("the jump host did not connect to it within {} s", OPEN.as_secs());
-                return Err(HostError::Unreachable { address: self.site.address(), why });
+                let ends = WayEnds::BehindJump;
+                return Err(HostError::Unreachable { address: self.site.address(), why, ends });
             }
         };
         let carrier = Carrier::Hop(channel.into_stream());

@@ -16,8 +16,8 @@ use super::SshSite;
 use super::known_hosts::{Records, Standing, same_family};
 use super::trust::{Trust, learn, read_records};
 use super::wire::{Carrier, Opening, Wire};
-use crate::host::HostError;
 use crate::host::output::one_line;
+use crate::host::{HostError, WayEnds};
 
 /// Name look-up and TCP connection; and, after that, banner with key exchange. OpenSSH's own default for both together is
 /// the kernel's two minutes, which is longer than most outages should last.
@@ -47,26 +47,27 @@ pub(super) enum Aim {
 /// Opens a TCP connection to the first address that answers.
 pub(super) async fn dial(site: &SshSite) -> Result<TcpStream, HostError> {
     let address = site.address();
-    let unreachable = |why: String| HostError::Unreachable { address: address.clone(), why };
+    let unreachable = |why: String, ends| HostError::Unreachable { address: address.clone(), why, ends };
+    let no_answer = || unreachable(format!("no answer within {} s", CONNECT.as_secs()), WayEnds::Silence);
     let connecting = async {
         let found = lookup_host((site.host.as_str(), site.port)).await;
         let found: Vec<SocketAddr> =
-            found.map_err(|e| unreachable(format!("the name does not resolve ({e})")))?.collect();
-        let mut last = unreachable("the name has no address".to_owned());
+            found.map_err(|e| unreachable(format!("the name does not resolve ({e})"), WayEnds::Name))?.collect();
+        let mut last = unreachable("the name has no address".to_owned(), WayEnds::Name);
         for (tried, to) in found.iter().enumerate() {
             // One dead address of several must not eat the time of the others.
             let share = CONNECT / u32::try_from(found.len() - tried).unwrap_or(1);
             match timeout(share, TcpStream::connect(to)).await {
                 Ok(Ok(socket)) => return Ok(socket),
-                Ok(Err(e)) => last = unreachable(refusal(&e)),
-                Err(_) => last = unreachable(format!("no answer within {} s", CONNECT.as_secs())),
+                Ok(Err(e)) => last = unreachable(refusal(&e), WayEnds::Kernel(e)),
+                Err(_) => last = no_answer(),
             }
         }
         Err(last)
     };
     match timeout(CONNECT, connecting).await {
         Ok(result) => result,
-        Err(_) => Err(unreachable(format!("no answer within {} s", CONNECT.as_secs()))),
+        Err(_) => Err(no_answer()),
     }
 }
 

@@ -48,6 +48,11 @@ pub(super) fn unsent(ip: IpAddr, error: &io::Error) -> Fault {
     Fault::new(cause, what)
 }
 
+/// Whose fault it is that a host could not be connected to.
+pub(crate) fn unreached(error: &io::Error) -> Cause {
+    cause(error, true)
+}
+
 fn cause(error: &io::Error, ipv4: bool) -> Cause {
     match Errno::from_io_error(error) {
         _ if is_exhausted(error) => Cause::Exhausted,
@@ -83,7 +88,7 @@ pub(crate) fn broken(doing: &str, error: &io::Error) -> Fault {
 }
 
 /// True when this machine is out of descriptors, memory or buffers.
-pub(super) fn is_exhausted(error: &io::Error) -> bool {
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS | Errno::AGAIN | Errno::ADDRINUSE)

@@ -2,11 +2,13 @@
 //! phases. No kind lives here.
 
 mod address;
+mod commands;
 mod datagram;
 mod dial;
 mod dialogue;
 mod echo;
 mod failure;
+mod login;
 mod resolver;
 pub mod settings;
 mod tls;
@@ -14,28 +16,37 @@ mod trace;
 mod way;
 
 pub use address::Address;
+pub use commands::{Commands, Reach, Turns};
 pub use dialogue::{Dialogue, Expected, Sent};
+pub use login::Login;
 pub use resolver::Resolver;
 pub use tls::Stream;
 pub use trace::{Stage, Trace};
 pub use way::{Family, Way};
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use tokio_rustls::TlsConnector;
 
+use crate::domain::name::SiteName;
 use crate::fetch::Roots;
+use crate::host::LocalHost;
 
+pub(crate) use commands::{Turn, judge, last_line};
 pub(crate) use datagram::Datagrams;
 pub(crate) use dial::telling;
-pub(crate) use failure::broken;
+pub(crate) use failure::{broken, is_exhausted, unreached};
 
-/// What all probes share; built once at start.
+/// What all probes share; built once at start. A clone shares it too.
+#[derive(Clone)]
 pub struct Kit {
     resolver: Resolver,
     roots: Roots,
     tls: TlsConnector,
-    pub(super) echo: echo::Echo,
+    pub(super) echo: Arc<echo::Echo>,
+    commands: Commands,
 }
 
 impl Kit {
@@ -46,7 +57,24 @@ impl Kit {
 
     /// Takes another resolver; for tests of what ours cannot be made to do.
     pub fn with_resolver(roots: &Roots, resolver: Resolver) -> Self {
-        Self { resolver, roots: roots.clone(), tls: TlsConnector::from(roots.tls()), echo: echo::Echo::new() }
+        Self {
+            resolver,
+            roots: roots.clone(),
+            tls: TlsConnector::from(roots.tls()),
+            echo: Arc::new(echo::Echo::new()),
+            commands: Commands::default(),
+        }
+    }
+
+    /// The same, with the places where the commands of one configuration run.
+    #[must_use]
+    pub fn running(&self, local: LocalHost, sites: BTreeMap<SiteName, Reach>) -> Self {
+        Self { commands: self.commands.at(local, sites), ..self.clone() }
+    }
+
+    /// Where commands run.
+    pub(crate) fn commands(&self) -> &Commands {
+        &self.commands
     }
 }
 

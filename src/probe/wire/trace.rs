@@ -63,6 +63,11 @@ impl Trace {
         self.started.elapsed()
     }
 
+    /// The whole time.
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// Time until the limit.
     pub fn left(&self) -> Duration {
         self.limit.saturating_sub(self.elapsed())

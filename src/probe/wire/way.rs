@@ -61,6 +61,16 @@ impl Way {
         Some(Self { family: settings.get(&IP)?, ..Self::default() })
     }
 
+    /// The same, accepting any certificate: for a protocol whose TLS is a courtesy, because it may be left out altogether.
+    #[must_use]
+    pub fn accepting_any(self) -> Self {
+        let Self { family, notes_expiry, tls } = self;
+        let protocols = tls.as_ref().map_or(&[] as &[&[u8]], |tls| tls.protocols);
+        let extras = tls.as_ref().map(|tls| tls.extras.clone()).unwrap_or_default();
+        let tls = Tls { extras: Extras { insecure: true, ..extras }, protocols, connector: OnceLock::new() };
+        Self { family, notes_expiry, tls: Some(Arc::new(tls)) }
+    }
+
     /// Whether the end of the server's certificate is to be noted.
     pub(super) fn notes_expiry(&self) -> bool {
         self.notes_expiry

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -454,6 +455,21 @@ impl Certificate {
             .unwrap();
         TlsAcceptor::from(Arc::new(config))
     }
+
+    /// Writes the chain and its key as PEM, for a server that reads files.
+    pub fn write(&self, folder: &Path) -> (PathBuf, PathBuf) {
+        let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
+        let certificates = self.chain.iter().map(|certificate| pem("CERTIFICATE", certificate));
+        std::fs::write(&chain, certificates.collect::<String>()).unwrap();
+        std::fs::write(&key, pem("PRIVATE KEY", self.key.secret_der())).unwrap();
+        (chain, key)
+    }
+}
+
+fn pem(what: &str, der: &[u8]) -> String {
+    let text = data_encoding::BASE64.encode(der);
+    let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned());
+    format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", lines.collect::<Vec<_>>().join("\n"))
 }
 
 fn params(names: &[&str], last_year: i32) -> CertificateParams {

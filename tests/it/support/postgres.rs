@@ -93,7 +93,8 @@ fn start() -> Server {
     Server { folder, _alive: (alive, child) }
 }
 
-fn bin() -> PathBuf {
+/// Where the programs of the newest PostgreSQL are.
+pub fn bin() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> =
         versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).collect();

@@ -1,0 +1,173 @@
+//! `exec`: a program of this machine looks, and its exit code says what it saw.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rustix::process::Signal;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::wire::settings::Settings;
+use super::wire::{Kit, Trace, is_exhausted, judge, last_line};
+use super::{BadTarget, Kind, Probe, Target};
+use crate::domain::reading::{Cause, Fault};
+use crate::env::{Key, Scope, value};
+use crate::host::LocalHost;
+use crate::host::output::{Capture, one_line};
+use crate::host::process::{Process, exit};
+
+/// Through a shell.
+const SHELL: Key<bool> = Key::new(Scope::Server, "SHELL", value::flag)
+    .about(
+        "Give what stands after `exec:` to `sh -c` as it is, with pipes and variables, instead of starting it as a program and its arguments.",
+        "true",
+    )
+    .default("false");
+
+/// `exec`.
+pub const KIND: Kind = Kind {
+    name: "exec",
+    schemes: &["exec"],
+    listable: false,
+    page: include_str!("exec.md"),
+    example: "SRV4_URL=exec:/usr/lib/nagios/plugins/check_disk -w '10%' -c '5%' -p /",
+    keys: &[SHELL.info()],
+    read,
+};
+
+/// Characters of a command that are shown.
+const SHOWN: usize = 200;
+
+/// An `exec` target at rest.
+struct Exec {
+    program: Box<str>,
+    arguments: Box<[String]>,
+    /// True when the program is the shell that reads the text.
+    shell: bool,
+    server: Box<str>,
+}
+
+fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
+    let shell = settings.get(&SHELL);
+    let bad = |what: String| BadTarget::Unreadable(format!("{what}; write exec:./check.sh --flag 'a b'"));
+    let (_, command) = text.split_once(':').ok_or(BadTarget::NoScheme)?;
+    let command = command.trim();
+    if command.starts_with("//") {
+        return Err(bad("a program follows the colon at once, without `//`".to_owned()));
+    }
+    let words = shell_words::split(command).map_err(|_unclosed| bad("a quote is not closed".to_owned()))?;
+    let mut words = words.into_iter();
+    let first = words.next().filter(|word| !word.is_empty()).ok_or_else(|| bad("there is no program".to_owned()))?;
+    let shown = format!("exec:{}", one_line(command.as_bytes(), SHOWN));
+    let server = settings.name().into();
+    let exec = if shell.ok_or(BadTarget::Settings)? {
+        let arguments = ["-c".to_owned(), command.to_owned()].into();
+        Exec { program: "sh".into(), arguments, shell: true, server }
+    } else {
+        Exec { program: first.into(), arguments: words.collect(), shell: false, server }
+    };
+    Ok(Target::new(&shown, exec))
+}
+
+impl Probe for Exec {
+    fn look<'a>(&'a self, kit: &'a Kit, trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.run(kit, trace))
+    }
+
+    fn program(&self) -> Option<&Path> {
+        (!self.shell).then(|| Path::new(&*self.program))
+    }
+}
+
+impl Exec {
+    /// Runs the program within a share of the time: the rest is for ending it, because the frame only drops us.
+    async fn run(&self, kit: &Kit, trace: &Trace) -> Result<(), Fault> {
+        let commands = kit.commands();
+        let turn = commands.turns.next(trace).await?;
+        let left = trace.left();
+        let grace = (left / 5).min(Duration::from_secs(1));
+        let limit = left.saturating_sub(grace);
+        let mut process = Process::start(&mut self.command(&commands.local)).map_err(|error| self.unstarted(&error))?;
+        let mut capture = Capture::default();
+        let Some(ended) = process.run_until(&mut capture, limit).await else {
+            stop(&mut process, &mut capture, grace).await;
+            return Err(turn.overdue(limit, &last_line(&capture.finish())));
+        };
+        // A check is no way to start things: what it left in its group ends with it, and then its output does too.
+        process.signal(Signal::KILL);
+        process.release();
+        let _whole = timeout(grace / 2, process.read_rest(&mut capture)).await;
+        let status = ended.map_err(|error| {
+            Fault::new(Cause::Denied, format!("the exit code of {} could not be read: {error}", self.program))
+        })?;
+        judge(&exit(status), &capture.finish())
+    }
+
+    fn command(&self, local: &LocalHost) -> Command {
+        let mut command = local.program(self.program.as_ref().as_ref());
+        command.args(&*self.arguments).env("MONITOR_SERVER", &*self.server);
+        command
+    }
+
+    /// A program that cannot be started has looked at nothing.
+    fn unstarted(&self, error: &io::Error) -> Fault {
+        let program = one_line(self.program.as_bytes(), 80);
+        if is_exhausted(error) {
+            return Fault::new(Cause::Exhausted, format!("this machine cannot start one more process: {error}"));
+        }
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "it, or the interpreter that its first line names, is not there".to_owned(),
+            io::ErrorKind::PermissionDenied => "it may not be executed; see its permissions".to_owned(),
+            _ => error.to_string(),
+        };
+        Fault::new(Cause::Denied, format!("{program} could not be started: {why}"))
+    }
+}
+
+/// Ends the whole group within `grace`: politely, then not. What is left after that is killed when the process is dropped.
+async fn stop(process: &mut Process, capture: &mut Capture, grace: Duration) {
+    process.signal(Signal::TERM);
+    let obeyed = process.run_until(capture, grace / 2).await.is_some();
+    // Children that ignored the signal go too.
+    process.signal(Signal::KILL);
+    if obeyed || process.run_until(capture, grace / 4).await.is_some() {
+        process.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_no_command_says_what_to_write() {
+        for (text, expected) in [
+            ("exec:", "the URL cannot be read: there is no program; write exec:./check.sh"),
+            ("exec:  ", "the URL cannot be read: there is no program"),
+            ("exec:'' x", "the URL cannot be read: there is no program"),
+            ("exec:./check 'a", "the URL cannot be read: a quote is not closed"),
+            ("exec:///bin/true", "the URL cannot be read: a program follows the colon at once"),
+        ] {
+            let error = Target::parse(text).map(|_| ()).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text:?} says {error:?}");
+        }
+        let target = Target::parse("Exec: ./check.sh  --flag 'a b'\t\u{1b}[1m").unwrap();
+        assert_eq!(target.shown(), "exec:./check.sh  --flag 'a b' \\x1b[1m");
+        assert_eq!(target.program(), Some(Path::new("./check.sh")));
+        assert!(target.afar_shell(Duration::from_secs(1)).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_command_or_says_why_not(text in "\\PC{0,60}") {
+            match Target::parse(&format!("exec:{text}")) {
+                Ok(target) => prop_assert!(target.shown().chars().all(|c| !c.is_control())),
+                Err(error) => prop_assert!(error.to_string().contains("write exec:./check.sh")),
+            }
+        }
+    }
+}
