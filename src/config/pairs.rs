@@ -122,9 +122,14 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -
             {
                 site::missing_host(&reader.scoped(name.site.as_str()));
             }
-            let queried = servers.get(&name.server).and_then(Option::as_ref).is_some_and(Server::has_query);
-            if queried && site.is_some_and(|site| site.cross_check) {
-                site::lesser_look(&reader.scoped(name.site.as_str()), &name.server);
+            let server = servers.get(&name.server).and_then(Option::as_ref);
+            if let Some(server) = server.filter(|_| site.is_some_and(|site| site.cross_check)) {
+                let keys = reader.scoped(name.site.as_str());
+                if !server.can_be_asked_afar() {
+                    site::no_look(&keys, &name.server);
+                } else if server.has_query() {
+                    site::lesser_look(&keys, &name.server);
+                }
             }
             let (window, timeout) = (window?, default?);
             let rungs = ladder.rungs(reader, name, (timeout, window), &mut told);

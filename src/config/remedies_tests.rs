@@ -187,6 +187,10 @@ fn a_look_from_the_site_that_leaves_out_a_query_is_told() {
     assert!(told.len() == 1 && told[0].contains("DC3_CROSS_CHECK: leaves out what stands after the `?` of SRV4_URL"));
     assert!(!told[0].contains("s3cret99"), "{told:?}");
     assert!(said("https://h.test/x").is_empty() && said("icmp://h.test?count=3").is_empty());
+    assert_eq!(said("wss://h.test/x?token=s3cret99").len(), 1);
+    assert!(said("tcp://h.test:25\nSRV4_EXPECT=220").is_empty());
+    let told = said("tcp://h.test:25\nSRV4_SEND=x");
+    assert!(told.len() == 1 && told[0].contains("DC3_CROSS_CHECK: does nothing for SRV4: no shell"), "{told:?}");
 }
 
 #[test]

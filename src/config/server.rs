@@ -94,6 +94,11 @@ impl Server {
         let shown = self.target.shown();
         (shown.starts_with("http") || shown.starts_with("ws")) && shown.contains('?')
     }
+
+    /// True when another machine can be asked the same by a shell.
+    pub fn can_be_asked_afar(&self) -> bool {
+        self.target.afar_shell(Duration::from_secs(1)).is_some()
+    }
 }
 
 /// Reads one server.

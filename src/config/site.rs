@@ -57,7 +57,7 @@ pub const LOCAL: Key<bool> = Key::new(Scope::Site, "LOCAL", value::flag)
 
 /// A second look.
 pub const CROSS_CHECK: Key<bool> = Key::new(Scope::Site, "CROSS_CHECK", value::flag)
-    .about("Before anything is run, ask the same URL from this site's own host: what answers there is not healed, because only our route to it is broken. What stands after the `?` of a URL and a login are left out, because users of that host see its command lines; the rest they see. The host needs curl or wget for HTTP, nc or bash for TCP, ping for ICMP.", "true")
+    .about("Before anything is run, ask the same URL from this site's own host: what answers there is not healed, because only our route to it is broken. What stands after the `?` of a URL and a login are left out, because users of that host see its command lines; the rest they see. The host needs curl or wget for HTTP, nc or bash for TCP, ping for ICMP, openssl for TLS, dig for DNS.", "true")
     .default("false");
 
 /// The keys of this section.
@@ -197,6 +197,13 @@ pub fn missing_host(keys: &Scoped<'_>) {
 pub fn lesser_look(keys: &Scoped<'_>, server: &ServerName) {
     let what = format!("leaves out what stands after the `?` of {server}_URL: users of the host see its command lines");
     let hint = "turn it off if the answer depends on that, or a failure that it alone shows is never healed";
+    keys.warn(&CROSS_CHECK, what, hint);
+}
+
+/// Says that a second look cannot be had for `server`.
+pub fn no_look(keys: &Scoped<'_>, server: &ServerName) {
+    let what = format!("does nothing for {server}: no shell of another machine can ask what its URL and settings ask");
+    let hint = format!("see the page of its kind, or know that a failure of the route to {server} alone is healed");
     keys.warn(&CROSS_CHECK, what, hint);
 }
 

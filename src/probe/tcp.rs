@@ -63,18 +63,24 @@ impl Probe for Tcp {
         })
     }
 
-    /// Only a connection can be asked for: with more to say, one that is made there would not mean that the target answers.
+    /// Where a greeting is expected, its first byte must come; what is sent stays here, because the other machine shows its
+    /// command lines to everybody.
     fn afar_shell(&self, limit: Duration) -> Option<String> {
-        if self.dialogue.is_some() {
-            return None;
-        }
         let (host, port, seconds) =
             (quoted(self.address.host().to_string().trim_matches(['[', ']'])), self.port, limit.as_secs().max(1));
-        Some(format!(
-            "if command -v nc >/dev/null 2>&1; then nc -z -w {seconds} {host} {port}; \
-             elif command -v bash >/dev/null 2>&1; then timeout {seconds} bash -c 'exec 3<>/dev/tcp/$0/$1' {host} {port} 2>/dev/null; \
-             else echo 'nc, bash'; exit {CANNOT_LOOK}; fi"
-        ))
+        match &self.dialogue {
+            None => Some(format!(
+                "if command -v nc >/dev/null 2>&1; then nc -z -w {seconds} {host} {port}; \
+                 elif command -v bash >/dev/null 2>&1; then timeout {seconds} bash -c 'exec 3<>/dev/tcp/$0/$1' {host} {port} 2>/dev/null; \
+                 else echo 'nc, bash'; exit {CANNOT_LOOK}; fi"
+            )),
+            Some(dialogue) if dialogue.send.is_none() => Some(format!(
+                "if command -v bash >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1; then \
+                 timeout {seconds} bash -c 'exec 3<>/dev/tcp/$0/$1 && IFS= read -r -d \"\" -n 1 <&3' {host} {port} 2>/dev/null; \
+                 else echo 'bash with timeout'; exit {CANNOT_LOOK}; fi"
+            )),
+            Some(_) => None,
+        }
     }
 }
 

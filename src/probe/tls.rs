@@ -118,9 +118,11 @@ impl Probe for Tls {
         })
     }
 
-    /// Another machine has neither our files nor our patience with certificates, and knows no way to wait for a text.
+    /// Where a greeting is expected, its first byte must come. Another machine has none of our files, and what is sent stays
+    /// here, because it shows its command lines to everybody.
     fn afar_shell(&self, limit: Duration) -> Option<String> {
-        if !self.plain || self.dialogue().is_some() {
+        let dialogue = self.dialogue();
+        if !self.plain || dialogue.is_some_and(|dialogue| dialogue.send.is_some()) {
             return None;
         }
         let (to, seconds) = (quoted(&format!("{}:{}", self.address, self.port)), limit.as_secs().max(1));
@@ -129,9 +131,14 @@ impl Probe for Tls {
             Host::Ipv4(ip) => format!("-verify_ip {ip}"),
             Host::Ipv6(ip) => format!("-verify_ip {ip}"),
         };
+        let client = format!("timeout {seconds} openssl s_client -connect {to} {checked} -verify_return_error");
+        let look = if dialogue.is_some() {
+            format!("[ $({client} -quiet </dev/null 2>/dev/null | head -c 1 | wc -c) -eq 1 ]")
+        } else {
+            format!("{client} </dev/null >/dev/null 2>&1")
+        };
         Some(format!(
-            "if command -v openssl >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1; then \
-             timeout {seconds} openssl s_client -connect {to} {checked} -verify_return_error </dev/null >/dev/null 2>&1; \
+            "if command -v openssl >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1; then {look}; \
              else echo 'openssl with timeout'; exit {CANNOT_LOOK}; fi"
         ))
     }

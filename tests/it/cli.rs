@@ -12,6 +12,8 @@ use monitor::domain::name::PairName;
 use monitor::domain::reading::Cause;
 use monitor::domain::remedy::{IncidentId, RunId, Verdict};
 use monitor::engine::clock::Clock;
+use monitor::env::KeyInfo;
+use monitor::probe::KINDS;
 use monitor::store::{Closing, Order, Store, Write};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -207,7 +209,17 @@ fn the_sample_file_passes_as_it_stands_and_with_every_line_on() {
     let remedies: [&[&str]; 4] =
         [&["DC3_COMMAND="], &["DC3_SERVICES"], &["DC3_PID_FILE=", "DC3_PROCESS=", "DC3_SIGNAL="], &["DC3_HOOK_"]];
     let is_of = |line: &str, heads: &[&str]| heads.iter().any(|head| line.starts_with(head));
-    for mine in remedies {
+    let own = rcgen::generate_simple_self_signed(["srv4.example.com".to_owned()]).unwrap();
+    let pem = folder.path().join("own.pem");
+    std::fs::write(&pem, own.cert.pem() + &own.signing_key.serialize_pem()).unwrap();
+    // A server is of one kind, which knows some of the settings of probes; each kind and each remedy has its turn.
+    for turn in 0..remedies.len().max(KINDS.len()) {
+        let (mine, kind) = (remedies[turn % remedies.len()], &KINDS[turn % KINDS.len()]);
+        let strange = |line: &str| {
+            let name = line.strip_prefix("SRV4_").and_then(|line| line.split('=').next());
+            let is_there = |keys: &[KeyInfo]| keys.iter().any(|key| Some(key.name) == name);
+            is_there(monitor::probe::keys()) && !is_there(kind.keys)
+        };
         let mut on = String::new();
         for line in sample.lines() {
             let off = line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
@@ -215,6 +227,13 @@ fn the_sample_file_passes_as_it_stands_and_with_every_line_on() {
             match line {
                 // The sample watches nothing that it could depend on.
                 line if line.starts_with("SRV4_DEPENDS_ON=") => on.push('\n'),
+                line if line.starts_with("SRV4_URL=") => {
+                    writeln!(on, "{}", kind.example.lines().next().unwrap()).unwrap();
+                }
+                line if strange(line) => on.push('\n'),
+                line if is_of(line, &["SRV4_CA_FILE=", "SRV4_CLIENT_CERT=", "SRV4_CLIENT_KEY="]) => {
+                    writeln!(on, "{}={}", line.split('=').next().unwrap(), pem.display()).unwrap();
+                }
                 "DC3_LOCAL=false" if is_of("DC3_PID_FILE=", mine) => on.push_str("DC3_LOCAL=true\n"),
                 line if remedies.iter().any(|other| *other != mine && is_of(line, other)) => on.push('\n'),
                 line => writeln!(on, "{line}").unwrap(),
@@ -222,7 +241,7 @@ fn the_sample_file_passes_as_it_stands_and_with_every_line_on() {
         }
         folder.write(&on);
         let told = folder.run(&["check"]);
-        assert_eq!(told.code, 0, "{mine:?}: {}", told.all());
+        assert_eq!(told.code, 0, "{mine:?}, {}: {}", kind.name, told.all());
         assert!(mine.iter().all(|head| told.out.contains(head.trim_end_matches('='))), "{mine:?}: {}", told.all());
     }
 }

@@ -64,7 +64,14 @@ async fn every_program_that_may_look_tells_up_from_down() {
     let connects = |port: u16| looked(&format!("tcp://127.0.0.1:{port}"), &["bash", "timeout"]);
     assert_eq!((connects(fine), connects(closed) != 0), (0, true));
     assert_eq!(looked("icmp://127.0.0.1", &["ping"]), 0);
-    for url in ["http://127.0.0.1/", "tcp://127.0.0.1:1", "icmp://127.0.0.1"] {
+    for url in [
+        "http://127.0.0.1/",
+        "ws://127.0.0.1/",
+        "tcp://127.0.0.1:1",
+        "icmp://127.0.0.1",
+        "dns://127.0.0.1/example.org",
+        "tls://127.0.0.1",
+    ] {
         assert_eq!(looked(url, &[]), CANNOT_LOOK, "{url}");
     }
 }

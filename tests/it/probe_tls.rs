@@ -11,7 +11,7 @@ use monitor::probe::wire::Kit;
 use crate::support::http::{Act, Certificate, LIMIT, Server};
 use crate::support::target::{configured, example};
 
-const SHORT: Duration = Duration::from_millis(400);
+const SHORT: Duration = Duration::from_secs(1);
 
 /// Trusts the root of `certificate`.
 fn trusting(certificate: &Certificate) -> Kit {
@@ -144,7 +144,19 @@ async fn another_machine_agrees_on_tls_with_openssl() {
     assert_ne!(run(shell(&lines).unwrap(), false), 0, "nobody vouches for it");
     assert_ne!(run(shell(&format!("{lines}\nSRV4_SERVER_NAME=third.test")).unwrap(), true), 0);
     assert_eq!(run(shell(&format!("{lines}\nSRV4_SERVER_NAME=localhost")).unwrap(), true), 0);
-    for more in ["EXPECT=x", "INSECURE=true"] {
+    let greets = |act| {
+        let server = Server::unasked_tls(&certificate, act);
+        (format!("{}\nSRV4_EXPECT=x", url(&server)), server)
+    };
+    for (act, answers) in [(Act::bytes("\n"), true), (Act::bytes("* OK\r\n"), true), (Act::Close, false)] {
+        let (lines, _server) = greets(act.clone());
+        assert_eq!(run(shell(&lines).unwrap(), true) == 0, answers, "{act:?}");
+        assert_ne!(run(shell(&lines).unwrap(), false), 0, "nobody vouches for it");
+    }
+    let (lines_of_a_mute, _server) = greets(Act::Silence);
+    let mute = configured(&lines_of_a_mute).unwrap().afar_shell(Duration::from_secs(1));
+    assert_ne!(run(mute.unwrap(), true), 0);
+    for more in ["SEND=x", "INSECURE=true"] {
         assert!(shell(&format!("{lines}\nSRV4_{more}")).is_none(), "{more}");
     }
     server.listen(false);
