@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod evidence;
 pub mod flap;
 pub mod guard;
+pub mod heat;
 pub mod judge;
 pub mod ladder;
 pub mod maintenance;
