@@ -4,13 +4,15 @@
 //! What is run and for how long is the caller's: [`super::local`], the `exec` probe, HEAT.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncReadExt, Interest};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -79,6 +81,24 @@ impl Process {
         }
     }
 
+    /// The same, and kills what it leaves behind in its group: at its exit, before its number can belong to another.
+    pub async fn run_alone(&mut self, sink: &mut impl Sink) -> io::Result<ExitStatus> {
+        // Without this kind of hold (Linux before 5.3) the exit is waited for in the ordinary way.
+        if let Some(held) = self.group.hold() {
+            let mut exited = pin!(held.readable());
+            tokio::select! {
+                _ = &mut exited => {}
+                () = drain(&mut self.out, &mut self.err, sink) => drop(exited.await),
+            }
+            self.signal(Signal::KILL);
+            self.release();
+        }
+        let status = self.run(sink).await;
+        self.signal(Signal::KILL);
+        self.release();
+        status
+    }
+
     /// Reads on after the exit, to the end of both outputs; false when somebody else holds one open for too long.
     pub async fn read_rest(&mut self, sink: &mut impl Sink) -> bool {
         timeout(LEFT_OPEN, drain(&mut self.out, &mut self.err, sink)).await.is_ok()
@@ -142,6 +162,11 @@ impl Group {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
     }
 
+    /// Watches its head.
+    fn hold(&self) -> Option<AsyncFd<OwnedFd>> {
+        watched(pidfd_open(self.0?, PidfdFlags::empty()).ok()?).ok()
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
             // The group may be gone already, which is what we want.
@@ -154,6 +179,15 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
     }
+}
+
+/// Makes a hold on a process (`pidfd_open`) readable, in tokio's sense, at the end of that process.
+#[expect(
+    deprecated,
+    reason = "the newer form is unsafe, for descriptors that close early; an OwnedFd is open as long as it lives"
+)]
+pub fn watched(held: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(held, Interest::READABLE)
 }
 
 /// How a process ended.

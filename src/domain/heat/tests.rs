@@ -9,12 +9,7 @@ const INTERVAL: u64 = 30;
 const EPOCH: i64 = 1000;
 
 fn rules(threshold: u32, fail: bool, recovery: Option<Patience>) -> Rules {
-    Rules {
-        interval: Duration::from_secs(INTERVAL),
-        threshold: NonZeroU32::new(threshold).unwrap(),
-        fail,
-        recovery,
-    }
+    Rules { interval: Duration::from_secs(INTERVAL), threshold: NonZeroU32::new(threshold).unwrap(), fail, recovery }
 }
 
 /// How long each job takes, in seconds.
@@ -193,7 +188,12 @@ fn every_story_comes_out_as_told() {
             vec![DOWN, UP],
             Takes { fail: 29, ..QUICK },
             30,
-            &["0: check", "0: failed 1, signal Failure, fail code 7 at 1000 pid 1", "30: check", "30: succeeded after 1"],
+            &[
+                "0: check",
+                "0: failed 1, signal Failure, fail code 7 at 1000 pid 1",
+                "30: check",
+                "30: succeeded after 1",
+            ],
         ),
         (
             "recovery has its whole time, checks go on at the interval, nothing else is run; then it is run again, and counts go on",
@@ -330,10 +330,7 @@ fn every_story_comes_out_as_told() {
             vec![How::TimedOut],
             QUICK,
             0,
-            &[
-                "0: check",
-                "0: failed 1, signal Failure, signal Fault, tell fault 1, fail code 124 at 1000 pid 1",
-            ],
+            &["0: check", "0: failed 1, signal Failure, signal Fault, tell fault 1, fail code 124 at 1000 pid 1"],
         ),
         (
             "a check that the machine could not start is no failure",
