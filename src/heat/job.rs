@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::domain::heat::{How, Job};
 use crate::host::Exit;
-use crate::host::process::{Process, exit};
+use crate::host::process::{Left, Process, exit};
 
 use super::journal::{Block, Feed, Journal};
 use super::program::{Program, may_pass};
@@ -49,14 +49,12 @@ impl Running {
     pub async fn ended(&mut self, journal: &mut Journal) -> How {
         let mut feed = Feed { block: &mut self.block, journal };
         if self.status.is_none() {
-            let process = &mut self.process;
-            let run = async {
-                // What a check leaves behind is nobody's; what others leave behind was their purpose.
-                match self.job {
-                    Job::Check => process.run_alone(&mut feed).await,
-                    Job::Fail | Job::Recovery => process.run(&mut feed).await,
-                }
+            // What a check leaves behind is nobody's; what others leave behind was their purpose.
+            let left = match self.job {
+                Job::Check => Left::Killed,
+                Job::Fail | Job::Recovery => Left::LivesOn,
             };
+            let run = self.process.run_with(&mut feed, left);
             let status = match self.until {
                 Some(until) => timeout_at(until, run).await.ok(),
                 None => Some(run.await),
@@ -65,7 +63,6 @@ impl Running {
                 self.process.stop(&mut feed).await;
                 return How::TimedOut;
             };
-            self.process.release();
             self.status = Some(status);
         }
         self.process.read_rest(&mut feed).await;

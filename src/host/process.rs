@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt, Interest};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
@@ -40,6 +40,15 @@ impl Sink for Capture {
     fn stderr(&mut self, bytes: &[u8]) {
         Self::stderr(self, bytes);
     }
+}
+
+/// What becomes of those that a process leaves behind in its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// They are killed.
+    Killed,
+    /// They live on, if it exited by itself.
+    LivesOn,
 }
 
 /// A running process and its group. Dropped while it runs, the whole group is killed.
@@ -81,8 +90,9 @@ impl Process {
         }
     }
 
-    /// The same, and kills what it leaves behind in its group: at its exit, before its number can belong to another.
-    pub async fn run_alone(&mut self, sink: &mut impl Sink) -> io::Result<ExitStatus> {
+    /// The same, and kills what it leaves behind in its group: always, or only when a signal ended it. That is done before
+    /// its number can belong to another.
+    pub async fn run_with(&mut self, sink: &mut impl Sink, left: Left) -> io::Result<ExitStatus> {
         // Without this kind of hold (Linux before 5.3) the exit is waited for in the ordinary way.
         if let Some(held) = self.group.hold() {
             let mut exited = pin!(held.readable());
@@ -90,11 +100,15 @@ impl Process {
                 _ = &mut exited => {}
                 () = drain(&mut self.out, &mut self.err, sink) => drop(exited.await),
             }
-            self.signal(Signal::KILL);
+            if left == Left::Killed || self.group.was_killed() {
+                self.signal(Signal::KILL);
+            }
             self.release();
         }
         let status = self.run(sink).await;
-        self.signal(Signal::KILL);
+        if left == Left::Killed || status.as_ref().is_ok_and(|status| status.code().is_none()) {
+            self.signal(Signal::KILL);
+        }
         self.release();
         status
     }
@@ -165,6 +179,13 @@ impl Group {
     /// Watches its head.
     fn hold(&self) -> Option<AsyncFd<OwnedFd>> {
         watched(pidfd_open(self.0?, PidfdFlags::empty()).ok()?).ok()
+    }
+
+    /// Says whether a signal ended its head, whose end nobody has asked for yet.
+    fn was_killed(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let status = self.0.and_then(|pid| waitid(WaitId::Pid(pid), options).ok().flatten());
+        status.is_some_and(|status| status.killed() || status.dumped())
     }
 
     fn signal(&self, signal: Signal) {

@@ -1,5 +1,7 @@
 //! Stories: what checks say and how long things take goes in, what was done and when comes out.
 
+use std::num::NonZeroU32;
+
 use proptest::prelude::*;
 
 use super::*;
