@@ -23,6 +23,8 @@ pub struct Running {
     pub pid: u32,
     block: Block,
     until: Option<Instant>,
+    /// Its time ran out: whatever its end looks like now, it is our doing.
+    overdue: bool,
     status: Option<io::Result<ExitStatus>>,
 }
 
@@ -36,19 +38,18 @@ impl Running {
         limit: Option<Duration>,
         at: i64,
     ) -> Result<Self, How> {
-        let process = program.start(variables, without).map_err(|error| match may_pass(&error) {
-            true => How::NotNow(error.to_string()),
-            false => How::Unstartable(error.to_string()),
+        let process = program.start(variables, without).map_err(|error| {
+            if may_pass(&error) { How::NotNow(error.to_string()) } else { How::Unstartable(error.to_string()) }
         })?;
         let until = limit.and_then(|limit| Instant::now().checked_add(limit));
         let pid = process.id().unwrap_or_default();
-        Ok(Self { job, process, pid, block: Block::new(at, &program.shown), until, status: None })
+        Ok(Self { job, process, pid, block: Block::new(at, &program.shown), until, overdue: false, status: None })
     }
 
     /// Waits for its end while its output goes to the log. May be dropped and called again.
     pub async fn ended(&mut self, journal: &mut Journal) -> How {
         let mut feed = Feed { block: &mut self.block, journal };
-        if self.status.is_none() {
+        if self.status.is_none() && !self.overdue {
             // What a check leaves behind is nobody's; what others leave behind was their purpose.
             let left = match self.job {
                 Job::Check => Left::Killed,
@@ -59,11 +60,12 @@ impl Running {
                 Some(until) => timeout_at(until, run).await.ok(),
                 None => Some(run.await),
             };
-            let Some(status) = status else {
-                self.process.stop(&mut feed).await;
-                return How::TimedOut;
-            };
-            self.status = Some(status);
+            self.overdue = status.is_none();
+            self.status = status;
+        }
+        if self.overdue {
+            self.process.stop(&mut feed).await;
+            return How::TimedOut;
         }
         self.process.read_rest(&mut feed).await;
         match &self.status {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::heat::News;
 use crate::engine::clock::Clock;
 use crate::message::{Facts, HeatAbout, Language, Rich, heat};
-use crate::notify::{Channel, Outgoing, Undelivered};
+use crate::notify::{Channel, Outgoing, Receipt, Undelivered};
 
 /// News that may wait.
 pub const QUEUE: usize = 32;
@@ -67,8 +67,15 @@ pub async fn deliver(
             let opens = matches!(told.news, News::Fault(_));
             let reply_to = if opens { None } else { thread.clone() };
             match send(people, words, silent, reply_to).await {
-                Ok(message) if opens => thread = Some(message),
-                Ok(_) => {}
+                Ok(Receipt { message_ref, moved }) => {
+                    if let Some(chat) = moved {
+                        complain(&format!(
+                            "the chat of {} moved: put its new number {chat} into .env",
+                            people.channel.name()
+                        ));
+                    }
+                    thread = if opens { Some(message_ref) } else { thread };
+                }
                 Err(why) => complain(&format!("{} was not told: {why}", people.channel.name())),
             }
         }
@@ -89,13 +96,13 @@ async fn send(
     words: impl Fn() -> Rich,
     silent: bool,
     reply_to: Option<String>,
-) -> Result<String, String> {
+) -> Result<Receipt, String> {
     let begun = Instant::now();
     let mut pause = WAITS.0;
     loop {
         let (wait, why) =
             match people.channel.deliver(&Outgoing { rich: words(), silent, reply_to: reply_to.clone() }).await {
-                Ok(receipt) => return Ok(receipt.message_ref),
+                Ok(receipt) => return Ok(receipt),
                 Err(Undelivered::MessageRefused { why }) => return Err(why),
                 Err(Undelivered::Later { wait, why }) => (wait.unwrap_or(pause), why),
                 Err(Undelivered::ChannelBroken { why }) => (WAITS.1, why),

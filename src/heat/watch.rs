@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::heat::{Effect, Failure, Heat, How, Job, News, Note, Occasion, Seen, Streak, Trouble};
@@ -21,6 +21,19 @@ const OURSELVES: &str = "heat";
 /// What an outer HEAT may have set, and nothing inside of this one should read.
 const VARIABLES: [&str; 6] =
     ["HEAT_FAIL_CODE", "HEAT_FAIL_TIME", "HEAT_FAIL_TIME_LAST", "HEAT_FAIL_INTERVAL", "HEAT_FAIL_PID", "HEAT_FAIL_CNT"];
+
+/// How long we wait for a signal to ourselves to be heard.
+const HEARD: Duration = Duration::from_millis(100);
+
+/// What the sending of a signal means to us.
+enum Sent {
+    /// Nothing.
+    Nothing,
+    /// We may be asked to stop.
+    ToOurselves,
+    /// Nobody is there to receive it.
+    Gone,
+}
 
 /// The one task that owns everything.
 pub struct Watch {
@@ -63,7 +76,7 @@ impl Watch {
                 how = ended(&mut self.running, &mut self.journal) => self.close(how),
                 () = moment(wake) => Seen::Time,
             };
-            if let Some(trouble) = self.follow(seen) {
+            if let Some(trouble) = self.follow(seen, stop).await {
                 let said = self.said(&trouble);
                 // Before anything is waited for.
                 (self.complain)(&format!("heat: {said}; it ends"));
@@ -75,7 +88,7 @@ impl Watch {
     }
 
     /// Steps, and carries out what follows, with all that follows on it at once.
-    fn follow(&mut self, seen: Seen) -> Option<Trouble> {
+    async fn follow(&mut self, seen: Seen, stop: &CancellationToken) -> Option<Trouble> {
         let mut next = Some(seen);
         while let Some(seen) = next.take() {
             for effect in self.heat.step(self.begun.elapsed(), seen) {
@@ -83,7 +96,12 @@ impl Watch {
                     Effect::Check => self.start(Job::Check, &[]),
                     Effect::Fail(failure) => self.start(Job::Fail, &self.about_failure(failure)),
                     Effect::Recover(streak) => self.start(Job::Recovery, &self.about_streak(streak)),
-                    Effect::Signal(occasion) => self.send(occasion).err().map(|()| Seen::ReceiverGone),
+                    Effect::Signal(occasion) => match self.send(occasion) {
+                        Sent::Gone => Some(Seen::ReceiverGone),
+                        // It may be an order to stop, and then nothing is begun any more.
+                        Sent::ToOurselves if timeout(HEARD, stop.cancelled()).await.is_ok() => return None,
+                        Sent::Nothing | Sent::ToOurselves => None,
+                    },
                     Effect::Tell(news) => {
                         self.tell(news);
                         None
@@ -131,13 +149,17 @@ impl Watch {
     fn close(&mut self, how: How) -> Seen {
         let at = self.now().as_second();
         let Some(running) = self.running.take() else { return Seen::Time };
-        let pid = running.pid;
+        let (pid, job) = (running.pid, running.job);
         let kind = match &how {
             How::Exit(0) => Kind::Info,
             How::Exit(_) | How::TimedOut => Kind::Fail,
             How::Killed(_) | How::Unstartable(_) | How::NotNow(_) => Kind::Err,
         };
         self.journal.end(running.into_block(), kind);
+        // Its code alone could be its own.
+        if (job, &how) == (Job::Check, &How::TimedOut) {
+            self.note(Kind::Fail, &format!("{} {}", self.name(job), worded(&how)));
+        }
         Seen::Ended { how, at, pid }
     }
 
@@ -165,28 +187,27 @@ impl Watch {
         variables
     }
 
-    /// Sends the signal of an occasion, if there is one; an error means that nobody is there to receive it.
-    fn send(&mut self, occasion: Occasion) -> Result<(), ()> {
+    /// Sends the signal of an occasion, if there is one.
+    fn send(&mut self, occasion: Occasion) -> Sent {
         let signals = self.orders.signals;
         let signal = match occasion {
             Occasion::Failure => signals.failure,
             Occasion::Fault => signals.fault,
             Occasion::Success => signals.success,
         };
-        let Some(signal) = signal else { return Ok(()) };
+        let Some(signal) = signal else { return Sent::Nothing };
+        let ourselves = matches!(self.receiver, Receiver::Ourselves);
+        let to = if ourselves { "heat itself".to_owned() } else { format!("process {}", self.receiver.pid()) };
         // Written first: a signal to ourselves may be the last thing that we see.
-        let to = match self.receiver {
-            Receiver::Process { pid, .. } => format!("process {pid}"),
-            Receiver::Ourselves => "heat itself".to_owned(),
-        };
         self.note(Kind::Info, &format!("sending {signal} to {to}"));
         match self.receiver.send(signal) {
-            Ok(()) => Ok(()),
-            Err(Unsent::Gone) => Err(()),
+            Ok(()) if ourselves => Sent::ToOurselves,
+            Ok(()) => Sent::Nothing,
+            Err(Unsent::Gone) => Sent::Gone,
             Err(Unsent::Refused(why)) => {
                 (self.complain)(&format!("heat: {why}"));
                 self.note(Kind::Err, &why);
-                Ok(())
+                Sent::Nothing
             }
         }
     }

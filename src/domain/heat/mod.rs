@@ -34,8 +34,6 @@ pub struct Heat {
     fault: bool,
     /// A recovery has run and has to show.
     recovering: Option<Until>,
-    /// A recovery begins as soon as what `--fail` names has ended.
-    recovery_waits: bool,
     ended: bool,
 }
 
@@ -50,7 +48,6 @@ impl Heat {
             streak: None,
             fault: false,
             recovering: None,
-            recovery_waits: false,
             ended: false,
         }
     }
@@ -160,18 +157,20 @@ impl Heat {
             return;
         }
         effects.push(Effect::Signal(Occasion::Failure));
-        let reached = streak.count >= self.rules.threshold.get();
-        if reached && !std::mem::replace(&mut self.fault, true) {
+        if self.reached(streak) && !std::mem::replace(&mut self.fault, true) {
             effects.push(Effect::Signal(Occasion::Fault));
             effects.push(Effect::Tell(News::Fault(streak)));
         }
-        self.recovery_waits = reached && self.rules.recovery.is_some();
         if self.rules.fail {
             self.running = Some(Job::Fail);
             effects.push(Effect::Fail(failure));
-        } else if self.recovery_waits {
+        } else if self.rules.recovery.is_some() && self.reached(streak) {
             self.recover(streak, effects);
         }
+    }
+
+    fn reached(&self, streak: Streak) -> bool {
+        streak.count >= self.rules.threshold.get()
     }
 
     /// What `--fail` names has ended: how is nobody's concern but the log's.
@@ -179,13 +178,15 @@ impl Heat {
         if how != How::Exit(0) {
             effects.push(Effect::Note(Note::FailBroken(how)));
         }
-        if let (true, Some(streak)) = (self.recovery_waits, self.streak) {
-            self.recover(streak, effects);
+        // It is not run during a recovery, so one that is due has waited for it.
+        match (self.rules.recovery, self.streak) {
+            (Some(_), Some(streak)) if self.reached(streak) => self.recover(streak, effects),
+            _ => {}
         }
     }
 
     fn recover(&mut self, streak: Streak, effects: &mut Vec<Effect>) {
-        (self.recovery_waits, self.owed) = (false, false);
+        self.owed = false;
         self.running = Some(Job::Recovery);
         effects.push(Effect::Recover(streak));
     }

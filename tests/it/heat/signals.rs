@@ -110,9 +110,12 @@ fn during_recovery_the_signal_for_each_failure_rests_like_the_script() {
 fn without_a_pid_heat_itself_receives_them() {
     let mut stage = stage();
     // A signal that it takes as an order to stop.
-    stage.start(&["-i", "0.2", "-s", "./check.sh", "--threshold", "2", "--fault-signal", "TERM"]);
+    stage.script("recovery.sh", "echo recovery >>trace");
+    let words = ["-i", "0.2", "-s", "./check.sh", "--threshold", "2", "--fault-signal"];
+    stage.start(&[&words[..], &["TERM", "--recovery", "./recovery.sh"]].concat());
     assert_eq!(stage.ended().code(), Some(0));
     assert_eq!(stage.count("trace", "check"), 2);
+    assert!(!stage.all().contains("recovery"));
     // One that it does not know.
     stage.start(&["-i", "0.2", "-s", "./check.sh", "--threshold", "2", "--fault-signal", "USR1"]);
     assert_eq!(killed_by(stage.ended()), Some(Signal::USR1.as_raw()));
@@ -142,6 +145,21 @@ fn a_process_that_is_not_there_is_an_error_at_the_start() {
     stage.start(&["-i", "1", "-s", "./check.sh", "--pid", &zombie.id().to_string()]);
     stage.fails(1, &["there is no process"]);
     zombie.wait().unwrap();
+}
+
+#[test]
+fn a_process_of_another_user_is_an_error_at_the_start() {
+    assert!(rustix::process::geteuid().is_root(), "this test becomes another user: run it as root");
+    let mut stage = stage();
+    let receiver = Receiver::start(&stage);
+    let ids = ["--reuid=65534", "--regid=65534", "--clear-groups", super::stage::MONITOR];
+    let pid = receiver.pid();
+    // In a folder that this user may enter, by a log that it may write.
+    let words = ["heat", "-i", "1", "--log", "/dev/null", "--pid", &pid, "true"];
+    let mut command = stage.command("setpriv", &[&ids[..], &words].concat());
+    command.current_dir("/");
+    stage.start_as(command);
+    stage.fails(1, &[&format!("--pid: process {pid} belongs to another user")]);
 }
 
 #[test]

@@ -151,6 +151,18 @@ fn a_check_that_hangs_is_ended_by_timeout_with_all_that_it_started_and_has_faile
     stage.stop();
     let blocks = blocks_of(&stage, "./check.sh");
     assert_eq!(blocks[0].kind, "FAIL");
+    stage.until_logged("FAIL", "./check.sh took longer than --timeout and was ended");
+}
+
+#[test]
+fn a_check_that_is_being_ended_when_its_interval_comes_due_has_failed_and_was_not_killed_by_somebody() {
+    let mut stage = Stage::new();
+    stage
+        .script("check.sh", "echo check >>trace\ntrap 'sleep 0.4; trap - TERM; kill -TERM $$' TERM\nsleep 1000 & wait");
+    stage.start(&["-i", "0.5", "--timeout", "0.4", "-s", "./check.sh"]);
+    stage.until_lines("trace", 4, "check");
+    stage.stop();
+    stage.until_logged("FAIL", "failures in a row: 3");
 }
 
 #[test]
