@@ -15,6 +15,7 @@ use crate::host::process::Sink;
 use super::lines::Lines;
 
 /// Bytes of a block that are held until its end is known; a longer one is written as it comes, as INFO.
+/// So is one that lasts: see `job`.
 const HELD: usize = 64 * 1024;
 /// Bytes of lines that wait for the end of a long block; more would have to come from nowhere.
 const WAITING: usize = 64 * 1024;
@@ -152,16 +153,21 @@ impl Sink for Feed<'_> {
 
 impl Feed<'_> {
     fn flow(&mut self) {
-        if self.block.text.len() < HELD {
-            return;
+        if self.block.streaming || self.block.text.len() >= HELD {
+            self.stream();
         }
+    }
+
+    /// Writes what is there; what comes later is written as it comes, and nothing else until the end of the block.
+    pub fn stream(&mut self) {
+        let mut text = std::mem::take(&mut self.block.text);
         if !self.block.streaming {
             (self.block.streaming, self.journal.streaming) = (true, true);
-            let header = header(self.block.at, Kind::Info, &self.block.command);
-            self.block.text.insert_str(0, &header);
+            text.insert_str(0, &header(self.block.at, Kind::Info, &self.block.command));
         }
-        let text = std::mem::take(&mut self.block.text);
-        self.journal.put(&text);
+        if !text.is_empty() {
+            self.journal.put(&text);
+        }
     }
 }
 
