@@ -21,6 +21,7 @@ pub mod config;
 pub mod engine;
 
 pub mod failover;
+pub mod heat;
 pub mod web;
 
 pub mod app;

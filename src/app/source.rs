@@ -92,6 +92,15 @@ impl Source {
         Ok(config::load(&env, &|path| std::fs::read_to_string(path), &self.surroundings()))
     }
 
+    /// Reads only how people are told.
+    pub fn people(&self) -> Result<(Option<config::People>, Report), Unreadable> {
+        let env = match &self.file {
+            None => Env::without_file(self.process.clone()),
+            Some(file) => Env::new(&self.name, &self.bytes(file)?, self.process.clone()),
+        };
+        Ok(config::people(&env, &|path| std::fs::read_to_string(path)))
+    }
+
     /// What the process brings along that configuration may lean on.
     pub fn surroundings(&self) -> Surroundings {
         Surroundings {

@@ -22,6 +22,7 @@ mod demo;
 mod drill;
 mod failover;
 mod heal;
+mod heat;
 mod history;
 mod incidents;
 mod init;
@@ -96,6 +97,8 @@ enum Command {
     Trust(trust::Args),
     /// Stand by for another machine: start services when it is dead, stop them when it is back
     Failover(failover::Args),
+    /// Check one command or script at an interval, and send signals or run scripts when it fails
+    Heat(Box<heat::Args>),
     /// Prove that no record of a command was changed or removed
     #[command(subcommand)]
     Audit(audit::Args),
@@ -108,6 +111,9 @@ enum Command {
 
 /// Reads the command line and carries it out.
 pub fn main() -> ExitCode {
+    if let Some(code) = heat::called(std::env::args_os().next().as_deref()) {
+        return ExitCode::from(code);
+    }
     let Cli { env_file, command } = Cli::parse();
     let source = || Source::find(env_file.as_deref());
     let code = match command.unwrap_or(Command::Run) {
@@ -129,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Reload(args) => reload::run(&source(), &args),
         Command::Trust(args) => trust::run(&source(), &args),
         Command::Failover(args) => failover::run(env_file.as_deref(), &args),
+        Command::Heat(args) => heat::run(env_file.as_deref(), *args),
         Command::Audit(args) => audit::run(&source(), &args),
         Command::Completions(args) => completions::run(Cli::command(), &args),
         Command::Reference(args) => reference::run(&args),

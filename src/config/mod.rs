@@ -174,6 +174,25 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     Loaded { config: config.filter(|_| !report.is_broken()), report, redactor, settings }
 }
 
+/// How people are told, for a front door that watches no pairs.
+#[derive(Debug)]
+pub struct People {
+    /// Where.
+    pub telegram: telegram::Telegram,
+    /// In which language.
+    pub language: Language,
+}
+
+/// Reads only how people are told; whatever else stands in the file is another's.
+pub fn people(env: &Env, read: crate::env::reader::ReadFile<'_>) -> (Option<People>, Report) {
+    let reader = Reader::new(env, read);
+    let global = reader.global();
+    let (telegram, language) = (telegram::read(&global, Channels::Required), global.get(&general::LANGUAGE));
+    let report = reader.finish(&Catalogue { known: &[], later: &[], names: &Names::default() });
+    let people = telegram.flatten().zip(language).map(|(telegram, language)| People { telegram, language });
+    (people.filter(|_| !report.is_broken()), report)
+}
+
 fn redactor(secrets: &[Secret]) -> Redactor {
     // A table too large to build can only come from absurd secrets; the shapes of tokens are masked all the same.
     Redactor::new(secrets.iter().map(Secret::expose)).unwrap_or_default()

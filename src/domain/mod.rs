@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod expiry;
 pub mod flap;
 pub mod guard;
+pub mod heat;
 pub mod judge;
 pub mod ladder;
 pub mod maintenance;

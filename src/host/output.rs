@@ -134,7 +134,8 @@ fn without_cut_start(bytes: &[u8]) -> &[u8] {
     bytes.get(inside..).unwrap_or(bytes)
 }
 
-fn escape(bytes: &[u8], text: &mut String) {
+/// Appends text from outside, made printable: control characters but newline and tab escaped, bytes that are no UTF-8 replaced.
+pub(crate) fn escape(bytes: &[u8], text: &mut String) {
     for c in String::from_utf8_lossy(bytes).chars() {
         push_printable(c, text);
     }

@@ -4,13 +4,15 @@
 //! What is run and for how long is the caller's: [`super::local`], the `exec` probe, HEAT.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncReadExt, Interest};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -38,6 +40,15 @@ impl Sink for Capture {
     fn stderr(&mut self, bytes: &[u8]) {
         Self::stderr(self, bytes);
     }
+}
+
+/// What becomes of those that a process leaves behind in its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// They are killed.
+    Killed,
+    /// They live on, if it exited by itself.
+    LivesOn,
 }
 
 /// A running process and its group. Dropped while it runs, the whole group is killed.
@@ -77,6 +88,29 @@ impl Process {
             status = &mut exited => status,
             () = drain(out, err, sink) => exited.await,
         }
+    }
+
+    /// The same, and kills what it leaves behind in its group: always, or only when a signal ended it. That is done before
+    /// its number can belong to another.
+    pub async fn run_with(&mut self, sink: &mut impl Sink, left: Left) -> io::Result<ExitStatus> {
+        // Without this kind of hold (Linux before 5.3) the exit is waited for in the ordinary way.
+        if let Some(held) = self.group.hold() {
+            let mut exited = pin!(held.readable());
+            tokio::select! {
+                _ = &mut exited => {}
+                () = drain(&mut self.out, &mut self.err, sink) => drop(exited.await),
+            }
+            if left == Left::Killed || self.group.was_killed() {
+                self.signal(Signal::KILL);
+            }
+            self.release();
+        }
+        let status = self.run(sink).await;
+        if left == Left::Killed || status.as_ref().is_ok_and(|status| status.code().is_none()) {
+            self.signal(Signal::KILL);
+        }
+        self.release();
+        status
     }
 
     /// Reads on after the exit, to the end of both outputs; false when somebody else holds one open for too long.
@@ -142,6 +176,18 @@ impl Group {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
     }
 
+    /// Watches its head.
+    fn hold(&self) -> Option<AsyncFd<OwnedFd>> {
+        watched(pidfd_open(self.0?, PidfdFlags::empty()).ok()?).ok()
+    }
+
+    /// Says whether a signal ended its head, whose end nobody has asked for yet.
+    fn was_killed(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let status = self.0.and_then(|pid| waitid(WaitId::Pid(pid), options).ok().flatten());
+        status.is_some_and(|status| status.killed() || status.dumped())
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
             // The group may be gone already, which is what we want.
@@ -154,6 +200,15 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
     }
+}
+
+/// Makes a hold on a process (`pidfd_open`) readable, in tokio's sense, at the end of that process.
+#[expect(
+    deprecated,
+    reason = "the newer form is unsafe, for descriptors that close early; an OwnedFd is open as long as it lives"
+)]
+pub fn watched(held: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(held, Interest::READABLE)
 }
 
 /// How a process ended.

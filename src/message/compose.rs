@@ -177,7 +177,8 @@ fn next(delay: Duration, words: &Catalogue) -> Row {
     labelled(words.word("label-next"), vec![Span::Text(value)])
 }
 
-fn labelled(label: String, value: Vec<Span>) -> Row {
+/// Joins a label, bold, and what it labels.
+pub fn labelled(label: String, value: Vec<Span>) -> Row {
     let mut spans = vec![Span::Bold(label), Span::Text(" ".to_owned())];
     spans.extend(value);
     Row::Line(spans)

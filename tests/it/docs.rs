@@ -34,6 +34,7 @@ const SUBCOMMANDS: &[&str] = &[
     "drill",
     "trust",
     "failover",
+    "heat",
     "audit",
     "reload",
     "completions",

@@ -18,6 +18,7 @@ mod engine;
 mod env_file;
 mod failover;
 mod floors;
+mod heat;
 mod host_local;
 mod host_ssh;
 mod log_file;

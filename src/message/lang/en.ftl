@@ -238,3 +238,19 @@ log-denied = { $by } refused the command for { $pair }: { $command }
 refusal-no_harmless_form = the drill leaves it out, because it has no harmless form
 log-drill-real = A drill of { $pair } with its own command begins, ordered by { $by }
 log-drill-harmless = A drill of { $pair } with a harmless command begins, ordered by { $by }
+
+# HEAT.
+label-heat = Heat on { $host }:
+state-heat-fault = ⚠️ Failing
+state-heat-recovery = 🔧 Recovery
+state-heat-back = ✅ Restored
+state-heat-ended = ⛔ Watching ended
+heat-fault = The check fails. Failures in a row: { $failures }, last exit code: { $code }. The check: { $command }
+heat-recovery-ran = The recovery has run, and checks decide whether it helped: { $command }
+heat-recovery-exit = The recovery exited with code { $code }: { $command }
+heat-recovery-timeout = The recovery took too long and was ended: { $command }
+heat-recovery-unstarted = The recovery could not be started ({ $why }): { $command }
+heat-back = The check succeeds again, { $span } after its first failure. Failures: { $failures }. The check: { $command }
+heat-ended-check = The check was stopped ({ $why }), nothing is watched any more: { $command }
+heat-ended-recovery = The recovery was stopped ({ $why }), nothing is watched any more: { $command }
+heat-ended-receiver = The process that receives the signals is gone, nothing is watched any more. The check: { $command }

@@ -211,3 +211,19 @@ log-denied = { $by }이(가) { $pair }의 명령을 거부했습니다: { $comma
 refusal-no_harmless_form = 무해한 형태가 없어 훈련에서 제외됩니다
 log-drill-real = { $pair } 훈련을 실제 명령으로 시작합니다, 지시: { $by }
 log-drill-harmless = { $pair } 훈련을 무해한 명령으로 시작합니다, 지시: { $by }
+
+# HEAT.
+label-heat = { $host }의 Heat:
+state-heat-fault = ⚠️ 실패 중
+state-heat-recovery = 🔧 복구 실행
+state-heat-back = ✅ 복구됨
+state-heat-ended = ⛔ 감시 종료
+heat-fault = 검사가 실패하고 있습니다. 연속 실패: { $failures }회, 마지막 종료 코드: { $code }. 검사: { $command }
+heat-recovery-ran = 복구 명령을 실행했으며, 효과는 이후 검사로 판단합니다: { $command }
+heat-recovery-exit = 복구 명령이 종료 코드 { $code }(으)로 끝났습니다: { $command }
+heat-recovery-timeout = 복구 명령이 너무 오래 걸려 중단했습니다: { $command }
+heat-recovery-unstarted = 복구 명령을 시작하지 못했습니다({ $why }): { $command }
+heat-back = 첫 실패 후 { $span } 만에 검사가 다시 성공했습니다. 실패: { $failures }회. 검사: { $command }
+heat-ended-check = 검사가 중단되어({ $why }) 더 이상 감시하지 않습니다: { $command }
+heat-ended-recovery = 복구 명령이 중단되어({ $why }) 더 이상 감시하지 않습니다: { $command }
+heat-ended-receiver = 시그널을 받는 프로세스가 사라져 더 이상 감시하지 않습니다. 검사: { $command }

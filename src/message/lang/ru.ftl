@@ -231,3 +231,19 @@ log-denied = { $by } запретил команду для { $pair }: { $comman
 refusal-no_harmless_form = учения её пропускают: безвредной замены для неё нет
 log-drill-real = Начаты учения с парой { $pair } и её настоящей командой, приказ отдал { $by }
 log-drill-harmless = Начаты учения с парой { $pair } и безвредной командой, приказ отдал { $by }
+
+# HEAT.
+label-heat = Heat на { $host }:
+state-heat-fault = ⚠️ Сбой
+state-heat-recovery = 🔧 Восстановление
+state-heat-back = ✅ Восстановлено
+state-heat-ended = ⛔ Наблюдение прекращено
+heat-fault = Проверка не проходит. Неудач подряд: { $failures }, последний код выхода: { $code }. Проверка: { $command }
+heat-recovery-ran = Восстановление выполнено, помогло ли оно, покажут проверки: { $command }
+heat-recovery-exit = Восстановление завершилось с кодом { $code }: { $command }
+heat-recovery-timeout = Восстановление длилось слишком долго и было прервано: { $command }
+heat-recovery-unstarted = Восстановление не удалось запустить ({ $why }): { $command }
+heat-back = Проверка снова проходит, через { $span } после первой неудачи. Неудач: { $failures }. Проверка: { $command }
+heat-ended-check = Проверка была остановлена ({ $why }), наблюдение больше не ведётся: { $command }
+heat-ended-recovery = Восстановление было остановлено ({ $why }), наблюдение больше не ведётся: { $command }
+heat-ended-receiver = Процесса, который получает сигналы, больше нет, наблюдение больше не ведётся. Проверка: { $command }
