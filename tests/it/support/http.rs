@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::HandshakeKind;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -121,6 +122,12 @@ impl Server {
     /// Answers over TLS.
     pub fn tls(certificate: &Certificate, script: impl Fn(&Hit) -> Act + Send + Sync + 'static) -> Self {
         Self::with(Ipv4Addr::LOCALHOST.into(), Manner::Asked(Arc::new(script)), Some(certificate.acceptor()))
+    }
+
+    /// Answers over TLS set up otherwise.
+    pub fn tls_as(config: rustls::ServerConfig, script: impl Fn(&Hit) -> Act + Send + Sync + 'static) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::with(Ipv4Addr::LOCALHOST.into(), Manner::Asked(Arc::new(script)), Some(acceptor))
     }
 
     fn with(ip: std::net::IpAddr, manner: Manner, tls: Option<TlsAcceptor>) -> Self {
@@ -387,7 +394,7 @@ impl Service {
 
 /// A certificate for a server of ours, and the root that a client must trust to accept it.
 pub struct Certificate {
-    chain: Vec<rustls::pki_types::CertificateDer<'static>>,
+    chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     /// PEM of the root.
     pub root: String,
@@ -437,14 +444,43 @@ impl Certificate {
     }
 
     fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(self.config(&[])))
+    }
+
+    /// How a server shows it, with these protocols (ALPN).
+    pub fn config(&self, protocols: &[&str]) -> rustls::ServerConfig {
         let ring = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(ring)
+        let mut config = rustls::ServerConfig::builder_with_provider(ring)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(self.chain.clone(), self.key.clone_key())
             .unwrap();
-        TlsAcceptor::from(Arc::new(config))
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+
+    /// The same for a server that wants a certificate of whoever asks, signed by the root of `clients`.
+    pub fn config_for(&self, clients: &Self) -> rustls::ServerConfig {
+        let ring = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(clients.root.as_bytes()).unwrap()).unwrap();
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&ring));
+        rustls::ServerConfig::builder_with_provider(ring)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(self.chain.clone(), self.key.clone_key())
+            .unwrap()
+    }
+
+    /// The certificate and its key, as a client keeps them in one file.
+    pub fn pem(&self) -> String {
+        let block = |label: &str, der: &[u8]| {
+            let text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, der);
+            format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+        };
+        block("CERTIFICATE", &self.chain[0]) + &block("PRIVATE KEY", self.key.secret_der())
     }
 }
 
