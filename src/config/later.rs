@@ -5,9 +5,6 @@ use crate::env::{Later, Scope};
 const fn global(name: &'static str) -> Later {
     Later { scope: Scope::Global, name }
 }
-const fn server(name: &'static str) -> Later {
-    Later { scope: Scope::Server, name }
-}
 
 /// Every such key.
 pub const KEYS: &[Later] = &[
@@ -22,11 +19,4 @@ pub const KEYS: &[Later] = &[
     global("LISTEN"),
     global("API_TOKEN"),
     global("DISCOVERY_URL"),
-    server("METHOD"),
-    server("HEADERS"),
-    server("BODY"),
-    server("STATUS"),
-    server("KEYWORD"),
-    server("KEYWORD_ABSENT"),
-    server("JSON"),
 ];

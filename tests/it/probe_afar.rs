@@ -10,6 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::support::http::{Act, Certificate, Server};
+use crate::support::target::configured;
+
 /// A listener that gives this answer to everybody.
 async fn answering(answer: &'static str) -> (u16, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -28,6 +31,11 @@ async fn answering(answer: &'static str) -> (u16, JoinSet<()>) {
 
 /// Lets `sh` look that finds these programs and no others; gives its exit code.
 fn looked(url: &str, programs: &[&str]) -> i32 {
+    looked_at(&Target::parse(url).unwrap(), programs)
+}
+
+/// The same for a target with settings.
+fn looked_at(target: &Target, programs: &[&str]) -> i32 {
     let bin = tempfile::tempdir().unwrap();
     for program in programs {
         let from = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(program));
@@ -39,7 +47,7 @@ fn looked(url: &str, programs: &[&str]) -> i32 {
         };
         symlink(from.unwrap_or_else(|| panic!("apt-get install {package}")), bin.path().join(program)).unwrap();
     }
-    let text = Target::parse(url).unwrap().afar_shell(Duration::from_secs(5)).unwrap();
+    let text = target.afar_shell(Duration::from_secs(5)).unwrap();
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(text).env_clear().env("PATH", bin.path());
     shell.status().unwrap().code().unwrap()
@@ -73,6 +81,35 @@ async fn every_program_that_may_look_tells_up_from_down() {
         "tls://127.0.0.1",
     ] {
         assert_eq!(looked(url, &[]), CANNOT_LOOK, "{url}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wanted_of_an_answer_is_looked_for_as_far_as_that_can_be_told() {
+    let act = |status: u16| move |_: &crate::support::http::Hit| Act::Status(status);
+    let (broken, locked) = (Server::start(act(503)), Server::start(act(401)));
+    let moved = Server::start(|_| Act::Redirect(302, "/".to_owned()));
+    let secure = Server::tls(&Certificate::self_signed(), act(200));
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = format!("http://{closed}/");
+    for (url, settings, answers, wget_too) in [
+        (broken.url("/"), "SRV4_KEYWORD=x", true, true),
+        (broken.url("/"), "SRV4_HEADERS=X-Key: s3cret", true, true),
+        (closed.clone(), "SRV4_KEYWORD=x", false, true),
+        (closed, "SRV4_STATUS=200,503", false, true),
+        (broken.url("/"), "SRV4_METHOD=HEAD", false, true),
+        (broken.url("/"), "SRV4_STATUS=200,503", true, true),
+        (locked.url("/"), "SRV4_STATUS=200,503", false, false),
+        (moved.url("/"), "SRV4_REDIRECTS=0", true, false),
+        (secure.url("/"), "SRV4_INSECURE=true", true, true),
+        (secure.url("/"), "SRV4_IP=both", false, true),
+        (locked.url("/"), "SRV4_IP=4", false, false),
+    ] {
+        let target = configured(&format!("SRV4_URL={url}\n{settings}\n")).unwrap();
+        let programs: &[&str] = if wget_too { &["curl", "wget"] } else { &["curl"] };
+        for program in programs {
+            assert_eq!(looked_at(&target, &[program]) == 0, answers, "{program}: {url} {settings}");
+        }
     }
 }
 

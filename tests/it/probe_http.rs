@@ -171,7 +171,7 @@ async fn an_answer_of_another_protocol_is_named() {
         ("220 mail.test ESMTP\r\n", "the answer is not HTTP but SMTP or FTP"),
         ("HTTP/2 200\r\n\r\n", "the answer is not HTTP/1.1; this port speaks another version"),
         ("\x1b]0;owned\x07garbage", "the answer is not HTTP"),
-        ("HTTP/1.1 two hundred\r\n\r\n", "the answer is not valid HTTP: invalid response status"),
+        ("HTTP/1.1 two hundred\r\n\r\n", "the answer is not valid HTTP: invalid HTTP status-code parsed"),
     ] {
         let server = Server::start(move |_| Act::Drip(bytes.into(), b"x".to_vec()));
         let reading = look(&server.url("/")).await;
@@ -189,8 +189,10 @@ async fn headers_without_end_are_cut_off() {
         "/many" => Act::bytes(&many),
         _ => Act::bytes(&fair),
     });
-    assert_eq!(down(&look(&server.url("/big")).await, Cause::Protocol), "the headers of the answer exceed 64 KiB");
-    assert!(down(&look(&server.url("/many")).await, Cause::Protocol).contains("more than 128 header lines"));
+    for path in ["/big", "/many"] {
+        let reading = look(&server.url(path)).await;
+        assert_eq!(down(&reading, Cause::Protocol), "the headers of the answer exceed 64 KiB or 128 lines");
+    }
     up(&look(&server.url("/fair")).await);
 }
 

@@ -1,22 +1,37 @@
-//! `http` and `https`: one GET over a new connection, redirects followed, the body left unread.
+//! `http` and `https`: one request over a new connection, redirects followed, the answer judged.
+//!
+//! What is asked lives in `asks` and `login`, what the answer must be like in `wants`, the exchange itself in `exchange`.
 
-mod answer;
+mod afar;
+mod asks;
+mod drive;
+mod exchange;
 mod jar;
-mod request;
+mod keys;
+mod login;
+mod redirect;
+mod spied;
+mod wants;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::StatusCode;
+use http::header::CONTENT_ENCODING;
+use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use url::{Origin, Position, Url};
+use url::Url;
 
-use self::answer::Answer;
+use self::asks::{Asks, Hop};
+use self::exchange::Open;
 use self::jar::Jar;
-use super::wire::settings::Settings;
-use super::wire::{Kit, Stage, Trace, Way};
-use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
+use self::keys::{BEARER_TOKEN, BODY, HEADERS, HTTP2, Http2, JSON, KEYWORD, KEYWORD_ABSENT, METHOD, REDIRECTS, STATUS};
+use self::wants::Wants;
+use super::wire::settings::{CA_FILE, CLIENT_CERT, CLIENT_KEY, INSECURE, IP, PASSWORD, Settings, TLS_DAYS, USERNAME};
+use super::wire::{Kit, Trace, Way};
+use super::{BadTarget, Kind, Probe, Target};
 use crate::domain::reading::{Cause, Fault};
+use crate::env::Redactor;
 use crate::fetch::shown;
 
 /// `http` and `https`.
@@ -25,13 +40,29 @@ pub const KIND: Kind = Kind {
     schemes: &["http", "https"],
     listable: true,
     page: include_str!("page.md"),
-    example: "SRV4_URL=https://srv4.example.com/health",
-    keys: &Way::KEYS,
+    example: "SRV4_URL=https://srv4.example.com/health\nSRV4_STATUS=200\nSRV4_JSON=$.status == \"healthy\"",
+    keys: &[
+        METHOD.info(),
+        HEADERS.info(),
+        BODY.info(),
+        USERNAME.info(),
+        PASSWORD.info(),
+        BEARER_TOKEN.info(),
+        STATUS.info(),
+        KEYWORD.info(),
+        KEYWORD_ABSENT.info(),
+        JSON.info(),
+        REDIRECTS.info(),
+        HTTP2.info(),
+        IP.info(),
+        TLS_DAYS.info(),
+        CA_FILE.info(),
+        INSECURE.info(),
+        CLIENT_CERT.info(),
+        CLIENT_KEY.info(),
+    ],
     read,
 };
-
-/// Redirects followed. Browsers follow 20, python-requests 30; a health check with more than 10 is broken.
-const REDIRECTS: usize = 10;
 
 /// An `http` or `https` target at rest.
 struct Http {
@@ -40,10 +71,28 @@ struct Http {
     /// The `Authorization` header's value, sent to the origin of `url` only.
     login: Option<SecretString>,
     way: Way,
+    /// Absent where nothing is unusual, so that thousands of plain targets stay small.
+    more: Option<Box<More>>,
 }
 
+/// What is asked and wanted beside the URL.
+struct More {
+    asks: Asks,
+    wants: Wants,
+    redirects: u8,
+    http2: Http2,
+    /// Whether another machine may trust the certificate less than we do.
+    unchecked: bool,
+    /// Whether we show a certificate.
+    certified: bool,
+}
+
+/// What is asked and wanted where nothing was set.
+static USUAL: LazyLock<Option<More>> = LazyLock::new(|| More::read(&Settings::none()));
+
 fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
-    let way = Way::read(settings, &[b"http/1.1"]);
+    let more = More::read(settings);
+    let way = Way::read(settings, more.as_ref().map_or(Http2::Off, |more| more.http2).protocols());
     let (scheme, rest) = text.split_once(':').ok_or(BadTarget::NoScheme)?;
     let no_host = || BadTarget::NoHost(scheme.to_ascii_lowercase());
     // The URL standard takes `http:x` and `http:///x` for the host `x`; a person who wrote that meant something else.
@@ -61,18 +110,54 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     if url.port() == Some(0) {
         return Err(BadTarget::Unreadable("nobody can listen on port 0".to_owned()));
     }
-    let login = request::login(&url).map(SecretString::from);
-    strip(&mut url);
+    if !asks::is_askable(&url) {
+        return Err(BadTarget::Unreadable("its path is too long".to_owned()));
+    }
+    let login = login::read(&url, settings);
+    redirect::strip(&mut url);
     let shown = shown(&url);
-    Ok(Target::new(&shown, Http { url, login, way: way.ok_or(BadTarget::Settings)? }))
+    let (Some(more), Some(way), Some(login)) = (more, way, login) else { return Err(BadTarget::Settings) };
+    Ok(Target::new(&shown, Http { url, login, way, more: (!more.is_usual()).then(|| Box::new(more)) }))
 }
 
-/// Takes away what is never sent as part of a URL.
-fn strip(url: &mut Url) {
-    // These fail only for URLs without a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_fragment(None);
+impl More {
+    fn read(settings: &Settings<'_>) -> Option<Self> {
+        let (asks, wants) = (Asks::read(settings), Wants::read(settings));
+        let (redirects, http2) = (settings.get(&REDIRECTS), settings.get(&HTTP2));
+        let (asks, wants, redirects, http2) = (asks?, wants?, redirects?, http2?);
+        if asks.method == Method::HEAD && wants.body() {
+            let what = "is set, and the answer to a HEAD has no body to look at";
+            let key = if settings.has(&JSON) {
+                None
+            } else {
+                Some(if settings.has(&KEYWORD) { &KEYWORD } else { &KEYWORD_ABSENT })
+            };
+            let hint = "ask with GET";
+            key.map_or_else(|| settings.problem(&JSON, what, hint), |key| settings.problem(key, what, hint));
+            return None;
+        }
+        if wants.statuses.name_redirects() && redirects > 0 {
+            let what = "names redirects, and they are followed before the status is judged";
+            settings.warn(&STATUS, what, "set REDIRECTS=0 to judge a redirect by its own status");
+        }
+        let unchecked = settings.has(&INSECURE) || settings.has(&CA_FILE);
+        Some(Self { asks, wants, redirects, http2, unchecked, certified: settings.has(&CLIENT_CERT) })
+    }
+
+    fn is_usual(&self) -> bool {
+        USUAL.as_ref().is_some_and(|usual| {
+            !self.loose()
+                && self.asks.method == usual.asks.method
+                && self.wants.statuses == usual.wants.statuses
+                && (self.redirects, self.http2) == (usual.redirects, usual.http2)
+                && !(self.unchecked || self.certified)
+        })
+    }
+
+    /// Whether something is asked or wanted that a look from elsewhere leaves out.
+    fn loose(&self) -> bool {
+        !(self.asks.are_usual() || self.asks.is_bare_head()) || self.wants.body()
+    }
 }
 
 impl Probe for Http {
@@ -80,103 +165,109 @@ impl Probe for Http {
         Box::pin(self.walk(kit, trace))
     }
 
-    /// The login and the query stay here: the other machine shows its command lines to everybody, and either may be a
-    /// password. Being asked for them is an answer.
     fn afar_shell(&self, limit: Duration) -> Option<String> {
-        let (url, seconds) = (quoted(&self.url[..Position::AfterPath]), limit.as_secs().max(1));
-        let (missed, refused) = match (self.url.query(), &self.login) {
-            (Some(_), _) => ("|400|401|403|422", "|6"),
-            (None, Some(_)) => ("|401|403", "|6"),
-            (None, None) => ("", ""),
-        };
-        Some(format!(
-            "if command -v curl >/dev/null 2>&1; then \
-             case $(curl -s -g -L --max-redirs {REDIRECTS} -o /dev/null -m {seconds} -w '%{{http_code}}' --url {url}) in \
-             2??|3??{missed}) exit 0;; *) exit 1;; esac; \
-             elif command -v wget >/dev/null 2>&1; then wget -q -O /dev/null -t 1 -T {seconds} -- {url}; \
-             case $? in 0{refused}) exit 0;; *) exit 1;; esac; \
-             else echo 'curl, wget'; exit {CANNOT_LOOK}; fi"
-        ))
+        afar::shell(&self.url, self.login.is_some(), self.way.family, self.more()?, limit)
     }
 }
 
 impl Http {
-    /// Asks, follows redirects, judges the last status.
+    fn more(&self) -> Option<&More> {
+        self.more.as_deref().or(USUAL.as_ref())
+    }
+
+    /// Asks, follows redirects, judges the last answer.
     async fn walk(&self, kit: &Kit, trace: &mut Trace) -> Result<(), Fault> {
-        let mut answer = self.ask(kit, trace, &self.url, self.login.as_ref(), None).await?;
-        let Some(target) = answer.redirect.take() else { return judge(answer.status, None) };
-        let mut jar = Jar::default();
-        jar.keep(&self.url, &answer.cookies);
-        let mut seen = vec![(self.url.clone(), String::new())];
-        let mut here = next(&self.url, &target)?;
+        let more = self.more().ok_or_else(|| Fault::new(Cause::Denied, "this target has no settings"))?;
+        let (mut jar, mut seen) = (Jar::default(), Vec::new());
+        let mut here = self.url.clone();
+        let (mut method, mut body) = (more.asks.method.clone(), more.asks.has_body());
         loop {
-            let stop = (here.clone(), jar.header(&here));
-            if seen.contains(&stop) {
+            let home = redirect::same_origin(&here, &self.url);
+            let hop = Hop { url: &here, method: method.clone(), body, home, cookie: jar.header(&here) };
+            if !home && !Asks::may_leave(&hop) {
+                let what = format!("redirected to {}, and this {method} goes to its own origin only", shown(&here));
+                return Err(Fault::new(Cause::Redirect, what));
+            }
+            let stop = (here.clone(), hop.method.clone(), hop.cookie.clone());
+            let mut answer = self.ask(kit, trace, more, &hop).await?;
+            seen.push(stop);
+            let Some(location) = redirect::location(&answer.head).filter(|_| more.redirects > 0) else {
+                let after = (seen.len() > 1).then_some(&here);
+                return self.judge(more, home, after, &mut answer, trace).await;
+            };
+            jar.keep(&here, &redirect::cookies(&answer.head));
+            (method, body) = redirect::method(answer.head.status, method, body);
+            here = redirect::next(&here, &location)?;
+            drop(answer);
+            if seen.iter().any(|(url, how, cookie)| *url == here && *how == method && *cookie == jar.header(&here)) {
                 return Err(Fault::new(Cause::Redirect, format!("redirect loop: {} again", shown(&here))));
             }
-            if seen.len() > REDIRECTS {
-                return Err(Fault::new(
-                    Cause::Redirect,
-                    format!("more than {REDIRECTS} redirects, last to {}", shown(&here)),
-                ));
+            if seen.len() > usize::from(more.redirects) {
+                let what = format!("more than {} redirects, last to {}", more.redirects, shown(&here));
+                return Err(Fault::new(Cause::Redirect, what));
             }
-            let login = self.login.as_ref().filter(|_| same(&here.origin(), &self.url.origin()));
-            let mut answer = self.ask(kit, trace, &here, login, Some(&stop.1)).await?;
-            seen.push(stop);
-            let Some(target) = answer.redirect.take() else { return judge(answer.status, Some(&here)) };
-            jar.keep(&here, &answer.cookies);
-            here = next(&here, &target)?;
         }
     }
 
-    /// One request and its answer, over a connection of its own.
-    async fn ask(
-        &self,
-        kit: &Kit,
-        trace: &mut Trace,
-        url: &Url,
-        login: Option<&SecretString>,
-        cookie: Option<&str>,
-    ) -> Result<Answer, Fault> {
+    /// One request and the head of its answer, over a connection of its own.
+    async fn ask(&self, kit: &Kit, trace: &mut Trace, more: &More, hop: &Hop<'_>) -> Result<Open, Fault> {
         let no_host = || Fault::new(Cause::Redirect, "the redirect has no host");
-        let host = url.host().ok_or_else(no_host)?;
-        let port = url.port_or_known_default().ok_or_else(no_host)?;
-        let mut stream = kit.dial(trace, &self.way, host, port, url.scheme() == "https").await?;
-        trace.enter(Stage::FirstByte);
-        let mut buffer = request::write(url, login.map(ExposeSecret::expose_secret), cookie);
-        request::send(&mut stream, &buffer).await?;
-        buffer.clear();
-        let answer = answer::read(&mut stream, buffer, trace).await?;
+        let host = hop.url.host().ok_or_else(no_host)?;
+        let port = hop.url.port_or_known_default().ok_or_else(no_host)?;
+        let stream = kit.dial(trace, &self.way, host, port, hop.url.scheme() == "https").await?;
+        let request = more.asks.request(hop, self.login.as_ref(), exchange::version(&stream, more.http2)?)?;
+        exchange::send(stream, request, trace).await
+    }
+
+    /// Judges the last answer; its body is read only where something of it is wanted.
+    async fn judge(
+        &self,
+        more: &More,
+        home: bool,
+        after_redirect: Option<&Url>,
+        answer: &mut Open,
+        trace: &mut Trace,
+    ) -> Result<(), Fault> {
+        let status = answer.head.status;
+        if !more.wants.statuses.hold(status.as_u16()) {
+            return Err(refused(status, more, home && (self.login.is_some() || more.asks.log_in()), after_redirect));
+        }
+        if more.wants.body() {
+            if let Some(encoding) = answer.head.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity")
+            {
+                let encoding = crate::host::output::one_line(encoding.as_bytes(), 20);
+                let what =
+                    format!("the body is packed ({encoding}) though nobody asked for it, and is not unpacked here");
+                return Err(Fault::new(Cause::Content, what));
+            }
+            answer.read(|body, extent| more.wants.judge(body, extent, &|text| self.hidden(more, text))).await?;
+        }
         trace.finish();
-        Ok(answer)
+        Ok(())
+    }
+
+    /// A server may echo what we sent: what is a secret of ours is taken out.
+    fn hidden(&self, more: &More, text: &str) -> String {
+        let login = self.login.iter().filter_map(|login| login.expose_secret().split(' ').nth(1));
+        match Redactor::new(more.asks.secrets().chain(login)) {
+            Ok(redactor) => redactor.mask(text).into_owned(),
+            Err(_too_many) => String::new(),
+        }
     }
 }
 
-fn same(a: &Origin, b: &Origin) -> bool {
-    a.is_tuple() && a == b
-}
-
-fn next(here: &Url, location: &str) -> Result<Url, Fault> {
-    let unreadable = |_| Fault::new(Cause::Redirect, "the redirect's address cannot be read");
-    let mut url = here.join(location).map_err(unreadable)?;
-    if !KIND.schemes.contains(&url.scheme()) {
-        let scheme: String = url.scheme().chars().take(16).collect();
-        return Err(Fault::new(Cause::Redirect, format!("redirected to `{scheme}:`, which is not HTTP")));
-    }
-    strip(&mut url);
-    Ok(url)
-}
-
-/// 200–399 is up, as `response.ok` of python-requests after its redirects.
-fn judge(status: u16, after_redirect: Option<&Url>) -> Result<(), Fault> {
-    if (200..400).contains(&status) {
-        return Ok(());
-    }
-    // The server's own words are left out: they are text from outside.
-    let words = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
-    let place = after_redirect.map(|url| format!(" from {} after a redirect", shown(url))).unwrap_or_default();
+/// The fault of a status that is not wanted. The server's own words are left out: they are text from outside.
+fn refused(status: StatusCode, more: &More, with_login: bool, after_redirect: Option<&Url>) -> Fault {
+    let words = status.canonical_reason().unwrap_or_default();
     let space = if words.is_empty() { "" } else { " " };
-    Err(Fault::new(Cause::Status, format!("HTTP {status}{space}{words}{place}")))
+    let place = after_redirect.map(|url| format!(" from {} after a redirect", shown(url))).unwrap_or_default();
+    let what = format!("HTTP {}{space}{words}{place}", status.as_u16());
+    if with_login && status == StatusCode::UNAUTHORIZED {
+        return Fault::new(Cause::Login, format!("{what}: our login is not accepted"));
+    }
+    let wanted =
+        if more.wants.statuses.are_usual() { String::new() } else { format!(", wanted {}", more.wants.statuses) };
+    Fault::new(Cause::Status, format!("{what}{wanted}"))
 }
 
 #[cfg(test)]
@@ -189,7 +280,7 @@ mod tests {
     #[test]
     fn an_idle_target_and_a_running_probe_are_small() {
         let kit = Kit::new(&Roots::load(None).unwrap());
-        let http = Http { url: "https://h.test/".parse().unwrap(), login: None, way: Way::default() };
+        let http = Http { url: "https://h.test/".parse().unwrap(), login: None, way: Way::default(), more: None };
         let mut trace = Trace::start(Duration::from_secs(1));
         // Plus about 60 bytes of URL text, twice: 10,000 idle targets take some 3 MB.
         assert!(size_of::<Http>() <= 128, "{}", size_of::<Http>());

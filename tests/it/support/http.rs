@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::HandshakeKind;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -127,6 +128,12 @@ impl Server {
     /// Agrees on TLS, then does `act` without reading anything.
     pub fn unasked_tls(certificate: &Certificate, act: Act) -> Self {
         Self::with(Ipv4Addr::LOCALHOST.into(), Manner::Unasked(act), Some(certificate.acceptor()))
+    }
+
+    /// Answers over TLS set up otherwise.
+    pub fn tls_as(config: rustls::ServerConfig, script: impl Fn(&Hit) -> Act + Send + Sync + 'static) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::with(Ipv4Addr::LOCALHOST.into(), Manner::Asked(Arc::new(script)), Some(acceptor))
     }
 
     fn with(ip: std::net::IpAddr, manner: Manner, tls: Option<TlsAcceptor>) -> Self {
@@ -393,7 +400,7 @@ impl Service {
 
 /// A certificate for a server of ours, and the root that a client must trust to accept it.
 pub struct Certificate {
-    chain: Vec<rustls::pki_types::CertificateDer<'static>>,
+    chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     /// PEM of the root.
     pub root: String,
@@ -446,14 +453,39 @@ impl Certificate {
 
     /// What a server shows it with.
     pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(self.config(&[])))
+    }
+
+    /// How a server shows it, with these protocols (ALPN).
+    pub fn config(&self, protocols: &[&str]) -> rustls::ServerConfig {
         let ring = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(ring)
+        let mut config = rustls::ServerConfig::builder_with_provider(ring)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(self.chain.clone(), self.key.clone_key())
             .unwrap();
-        TlsAcceptor::from(Arc::new(config))
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+
+    /// The same for a server that wants a certificate of whoever asks, signed by the root of `clients`.
+    pub fn config_for(&self, clients: &Self) -> rustls::ServerConfig {
+        let ring = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(clients.root.as_bytes()).unwrap()).unwrap();
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&ring));
+        rustls::ServerConfig::builder_with_provider(ring)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(self.chain.clone(), self.key.clone_key())
+            .unwrap()
+    }
+
+    /// The certificate and its key, as a client keeps them in one file.
+    pub fn pem(&self) -> String {
+        pem("CERTIFICATE", &self.chain[0]) + &pem("PRIVATE KEY", self.key.secret_der())
     }
 
     /// Writes the chain and its key as PEM, for a server that reads files.

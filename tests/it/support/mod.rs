@@ -5,6 +5,7 @@ pub mod bot_api;
 pub mod engine;
 pub mod guarded;
 pub mod http;
+pub mod http2;
 pub mod netns;
 pub mod nsd;
 pub mod postgres;

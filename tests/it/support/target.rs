@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use monitor::config::{self, Channels, Surroundings};
+use monitor::domain::reading::{Outcome, Reading};
 use monitor::env::Env;
 use monitor::probe::Target;
 
@@ -26,4 +27,19 @@ pub fn configured(lines: &str) -> Result<Arc<Target>, String> {
     let config = loaded.config.ok_or_else(|| report.clone())?;
     let server = config.servers.into_values().next().ok_or(report)?;
     Ok(server.target)
+}
+
+/// A target of this URL with these settings, a line each, written without their `SRV4_`. The error is the whole report.
+pub fn set(url: &str, settings: &str) -> Result<Arc<Target>, String> {
+    let lines: Vec<String> = settings.lines().map(|line| format!("SRV4_{line}")).collect();
+    configured(&format!("SRV4_URL={url}\n{}", lines.join("\n")))
+}
+
+/// What was seen, as a line: `up`, or the cause and the reason.
+pub fn told(reading: &Reading) -> String {
+    match &reading.outcome {
+        Outcome::Up => "up".to_owned(),
+        Outcome::Down(fault) => format!("{}: {}", fault.cause, fault.reason),
+        Outcome::Blind(fault) => format!("blind, {}: {}", fault.cause, fault.reason),
+    }
 }
