@@ -143,12 +143,18 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let witnesses = witness::of_agent(&global);
     let host_keys = global.get(&site::SSH_HOST_KEYS);
     let telegram = telegram::read(&global, around.channels);
-    let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
+    let pairs::Read { mut servers, sites, pairs } =
+        pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
     let safer = guards::safer(&global);
     let mut secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
     let acts = sites.iter().flat_map(|sites| sites.values()).filter_map(|site| site.act.as_ref());
     secrets.extend(acts.flat_map(Act::secrets));
     let redactor = redactor(&secrets);
+    for server in servers.iter_mut().flat_map(BTreeMap::values_mut) {
+        if let Some(target) = std::sync::Arc::get_mut(&mut server.target) {
+            target.mask(&redactor);
+        }
+    }
     let settings = settings(&reader, &redactor);
     let known: Vec<KeyInfo> = groups().iter().flat_map(|group| group.keys).copied().collect();
     let report = reader.finish(&Catalogue { known: &known, later: later::KEYS, names: &names });

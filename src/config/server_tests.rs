@@ -65,6 +65,15 @@ fn a_server_has_its_own_pace_and_place() {
 }
 
 #[test]
+fn a_secret_in_a_command_is_shown_nowhere() {
+    let loaded = loaded(&LEAST.replace("http://srv4.example.com/", "exec:./check.sh --token hunter22"));
+    let shown = loaded.settings.iter().find(|setting| setting.key == "SRV4_URL").map(|setting| setting.value.clone());
+    let server = &loaded.config.unwrap().servers[&ServerName::new("SRV4").unwrap()];
+    assert_eq!(server.target.shown(), "exec:./check.sh --token ***");
+    assert_eq!(shown.as_deref(), Some("exec:./check.sh --token ***"));
+}
+
+#[test]
 fn the_example_of_every_kind_is_read_without_a_problem() {
     for kind in crate::probe::KINDS {
         let told = problems(&format!("{}\n", kind.example));

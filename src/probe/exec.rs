@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -47,6 +48,8 @@ struct Exec {
     /// True when the program is the shell that reads the text.
     shell: bool,
     server: Box<str>,
+    /// Processes that even KILL did not end: they hang in the kernel, mostly on storage that is gone.
+    stuck: Mutex<Vec<Process>>,
 }
 
 fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
@@ -62,12 +65,13 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     let first = words.next().filter(|word| !word.is_empty()).ok_or_else(|| bad("there is no program".to_owned()))?;
     let shown = format!("exec:{}", one_line(command.as_bytes(), SHOWN));
     let server = settings.name().into();
-    let exec = if shell.ok_or(BadTarget::Settings)? {
-        let arguments = ["-c".to_owned(), command.to_owned()].into();
-        Exec { program: "sh".into(), arguments, shell: true, server }
+    let shell = shell.ok_or(BadTarget::Settings)?;
+    let (program, arguments) = if shell {
+        ("sh".into(), ["-c".to_owned(), command.to_owned()].into())
     } else {
-        Exec { program: first.into(), arguments: words.collect(), shell: false, server }
+        (first.into(), words.collect())
     };
+    let exec = Exec { program, arguments, shell, server, stuck: Mutex::default() };
     Ok(Target::new(&shown, exec))
 }
 
@@ -86,13 +90,19 @@ impl Exec {
     async fn run(&self, kit: &Kit, trace: &Trace) -> Result<(), Fault> {
         let commands = kit.commands();
         let turn = commands.turns.next(trace).await?;
+        if self.is_stuck().await {
+            let reason = "a process of an earlier look hangs in the kernel and cannot be ended; no other is started";
+            return Err(Fault::new(Cause::Timeout, reason));
+        }
         let left = trace.left();
         let grace = (left / 5).min(Duration::from_secs(1));
         let limit = left.saturating_sub(grace);
         let mut process = Process::start(&mut self.command(&commands.local)).map_err(|error| self.unstarted(&error))?;
         let mut capture = Capture::default();
         let Some(ended) = process.run_until(&mut capture, limit).await else {
-            stop(&mut process, &mut capture, grace).await;
+            if !stop(&mut process, &mut capture, grace).await {
+                self.stuck.lock().unwrap_or_else(PoisonError::into_inner).push(process);
+            }
             return Err(turn.overdue(limit, &last_line(&capture.finish())));
         };
         // A check is no way to start things: what it left in its group ends with it, and then its output does too.
@@ -103,6 +113,21 @@ impl Exec {
             Fault::new(Cause::Denied, format!("the exit code of {} could not be read: {error}", self.program))
         })?;
         judge(&exit(status), &capture.finish())
+    }
+
+    /// Lets go of the processes that have ended since; true while there are others. Each look would add one more.
+    async fn is_stuck(&self) -> bool {
+        let mut before = std::mem::take(&mut *self.stuck.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut still = Vec::new();
+        while let Some(mut process) = before.pop() {
+            match process.run_until(&mut Capture::default(), Duration::ZERO).await {
+                Some(_ended) => process.release(),
+                None => still.push(process),
+            }
+        }
+        let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        stuck.append(&mut still);
+        !stuck.is_empty()
     }
 
     fn command(&self, local: &LocalHost) -> Command {
@@ -126,15 +151,17 @@ impl Exec {
     }
 }
 
-/// Ends the whole group within `grace`: politely, then not. What is left after that is killed when the process is dropped.
-async fn stop(process: &mut Process, capture: &mut Capture, grace: Duration) {
+/// Ends the whole group within `grace`: politely, then not; false when it is still there.
+async fn stop(process: &mut Process, capture: &mut Capture, grace: Duration) -> bool {
     process.signal(Signal::TERM);
     let obeyed = process.run_until(capture, grace / 2).await.is_some();
     // Children that ignored the signal go too.
     process.signal(Signal::KILL);
-    if obeyed || process.run_until(capture, grace / 4).await.is_some() {
+    let ended = obeyed || process.run_until(capture, grace / 4).await.is_some();
+    if ended {
         process.release();
     }
+    ended
 }
 
 #[cfg(test)]
@@ -159,6 +186,33 @@ mod tests {
         assert_eq!(target.shown(), "exec:./check.sh  --flag 'a b' \\x1b[1m");
         assert_eq!(target.program(), Some(Path::new("./check.sh")));
         assert!(target.afar_shell(Duration::from_secs(1)).is_none());
+    }
+
+    #[tokio::test]
+    async fn while_a_process_cannot_be_ended_no_other_is_started() {
+        let kit = Kit::new(&crate::fetch::Roots::load(None).unwrap());
+        let mut hanging = Process::start(Command::new("sleep").arg("987106")).unwrap();
+        let pid = rustix::process::Pid::from_raw(i32::try_from(hanging.id().unwrap()).unwrap()).unwrap();
+        assert!(hanging.run_until(&mut Capture::default(), Duration::ZERO).await.is_none());
+        let exec = Exec {
+            program: "true".into(),
+            arguments: Box::default(),
+            shell: false,
+            server: "SRV4".into(),
+            stuck: Mutex::new(vec![hanging]),
+        };
+        let look = || async { exec.run(&kit, &Trace::start(Duration::from_secs(10))).await };
+        for _ in 0..2 {
+            let fault = look().await.unwrap_err();
+            assert!(fault.cause == Cause::Timeout && fault.reason.contains("hangs in the kernel"), "{}", fault.reason);
+        }
+        rustix::process::kill_process(pid, Signal::KILL).unwrap();
+        let limit = tokio::time::Instant::now() + Duration::from_secs(10);
+        while look().await.is_err() {
+            assert!(tokio::time::Instant::now() < limit, "it is gone and still counts");
+            tokio::task::yield_now().await;
+        }
+        assert!(size_of::<Exec>() <= 96, "{}", size_of::<Exec>());
     }
 
     proptest! {

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use crate::domain::name::SiteName;
 use crate::domain::reading::{Fault, Reading};
-use crate::env::KeyInfo;
+use crate::env::{KeyInfo, Redactor};
 use wire::settings::{Settings, TLS_DAYS};
 use wire::{Kit, Trace};
 
@@ -193,6 +193,13 @@ impl Target {
     /// The URL as people and logs may see it: without user and password, query values masked.
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Hides secrets that were read elsewhere in what is shown: a command may hold one.
+    pub fn mask(&mut self, redactor: &Redactor) {
+        if let std::borrow::Cow::Owned(masked) = redactor.mask(&self.shown) {
+            self.shown = masked.into();
+        }
     }
 
     /// Gives shell text that asks the same on another machine; see [`Probe::afar_shell`].

@@ -98,6 +98,8 @@ async fn logins_databases_and_tls_are_told_apart() {
     ] {
         is_told(&at(&server, role, rest), cause, says).await;
     }
+    let lax = format!("{}SRV4_INSECURE=true\n", at(&server, "plain", "app?sslmode=require"));
+    is_told(&lax, Cause::Denied, "in the clear").await;
     let of = |role: &str, password: &str| format!("SRV4_URL=postgres://{role}{password}@127.0.0.1:{}/app", server.port);
     is_told(&of("scram", ":wrong-word"), Cause::Login, "refuses our password").await;
     is_told(&of("md5", ":wrong-word"), Cause::Login, "refuses our password").await;

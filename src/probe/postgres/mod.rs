@@ -181,7 +181,7 @@ impl Postgres {
     async fn ask(&self, kit: &Kit, trace: &mut Trace) -> Result<(), Fault> {
         let stream = self.open(kit, trace).await?;
         trace.enter(Stage::FirstByte);
-        let trusted = self.tls == Tls::Full && matches!(stream, Stream::Secure(_));
+        let trusted = self.way.checks() && matches!(stream, Stream::Secure(_));
         let stream = Watch::new(stream, trusted, self.login.password.is_some());
         let opened = self.config().connect_raw(stream, NoTls).await;
         let (client, mut connection) = opened.map_err(|error| told::fault(&error))?;
@@ -265,6 +265,18 @@ fn hung_up() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_idle_target_and_a_running_probe_are_small() {
+        let kit = Kit::new(&crate::fetch::Roots::load(None).unwrap());
+        let address = Address::read(&Url::parse("postgres://h").unwrap()).unwrap();
+        let login = Box::new(Who { user: "u".to_owned(), password: None, database: None });
+        let postgres = Postgres { address, port: PORT, tls: Tls::Prefer, way: Way::default(), login };
+        let mut trace = Trace::start(Duration::from_secs(1));
+        assert!(size_of::<Postgres>() <= 96, "{}", size_of::<Postgres>());
+        let running = size_of_val(&postgres.ask(&kit, &mut trace));
+        assert!(running <= 8192, "{running}");
+    }
 
     #[test]
     fn a_url_that_cannot_be_asked_says_what_to_write() {

@@ -54,7 +54,9 @@ fn by_us(stop: Stop) -> Fault {
     match stop {
         Stop::Clear => Fault::new(
             Cause::Denied,
-            format!("{stop}, and who it is was not checked; write sslmode=require, or let it ask for SCRAM"),
+            format!(
+                "{stop}, and who it is was not checked; set sslmode=require without INSECURE, or let it ask for SCRAM"
+            ),
         ),
         Stop::NoPassword => Fault::new(Cause::Login, stop.to_string()),
         Stop::OtherMeans => Fault::new(Cause::Login, format!("{stop}; let it take one from us in pg_hba.conf")),

@@ -71,6 +71,11 @@ impl Way {
         Self { family, notes_expiry, tls: Some(Arc::new(tls)) }
     }
 
+    /// Whether the other side has proved who it is once TLS is agreed on.
+    pub fn checks(&self) -> bool {
+        self.tls.as_ref().is_none_or(|tls| !tls.extras.insecure)
+    }
+
     /// Whether the end of the server's certificate is to be noted.
     pub(super) fn notes_expiry(&self) -> bool {
         self.notes_expiry
