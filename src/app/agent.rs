@@ -30,6 +30,7 @@ use crate::web;
 
 use super::audit::{self, Audit};
 use super::channels::{self, Configured};
+use super::discovery::{Poll, Register};
 use super::heartbeat::{self, Wellness};
 use super::log::LogGuard;
 use super::masks::Masks;
@@ -109,7 +110,8 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let (engine, handle, pulse) =
         Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved: resumed });
 
-    let troubles = troubles(log.as_ref(), audit_log);
+    let discovery = Register::new(&config, source.held.clone(), &zone);
+    let troubles = troubles(log.as_ref(), audit_log, discovery.clone());
     let reloader = Arc::new(Reloader {
         source,
         log,
@@ -122,6 +124,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         hosts: hosts.clone(),
         engine: handle.clone(),
         fixed: Fixed::of(&config),
+        discovery: discovery.clone(),
     });
     let mut around = JoinSet::new();
     let around_stop = CancellationToken::new();
@@ -146,6 +149,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         let client = fetch::client(&roots, Duration::from_secs(10)).context("no client for HEARTBEAT_URL")?;
         around.spawn(heartbeat::run(client, url, wellness, pulse, around_stop.clone()));
     }
+    around.spawn(Poll::new(discovery, reloader.clone(), roots).run(around_stop.clone()));
     around.spawn(reloader.on_hangup(hangup, around_stop.clone()));
     systemd::ready();
 
@@ -212,14 +216,19 @@ impl Desk<'_> {
 /// A failure of the log counts as trouble for so long.
 const LOG_TROUBLE_LASTS: Duration = Duration::from_mins(5);
 
-/// What is in trouble with the log and the audit, for health: one that fails stops nothing, and must not fail unseen.
-fn troubles(log: Option<&Arc<LogGuard>>, audit: AuditLog) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
+/// What is in trouble with the log, the audit and the list of `DISCOVERY_URL`, for health: one that fails stops nothing, and must not fail unseen.
+fn troubles(
+    log: Option<&Arc<LogGuard>>,
+    audit: AuditLog,
+    discovery: Arc<Register>,
+) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
     let counters = log.map(|log| log.ledger());
     Arc::new(move || {
         let failing = counters.as_ref().and_then(|counters| counters.failing_within(LOG_TROUBLE_LASTS));
         let failing = failing.map(|error| format!("log: {error}"));
         let waiting = Some(audit.waiting()).filter(|waiting| *waiting > 0);
-        failing.into_iter().chain(waiting.map(|waiting| format!("audit: {waiting} records wait"))).collect()
+        let waiting = waiting.map(|waiting| format!("audit: {waiting} records wait"));
+        failing.into_iter().chain(waiting).chain(discovery.trouble()).collect()
     })
 }
 

@@ -21,7 +21,6 @@ pub const KEYS: &[Later] = &[
     global("EMAIL_TO"),
     global("LISTEN"),
     global("API_TOKEN"),
-    global("DISCOVERY_URL"),
     server("METHOD"),
     server("HEADERS"),
     server("BODY"),

@@ -20,6 +20,10 @@ use wire::{Kit, Trace};
 /// Every kind, in the order the reference lists them.
 pub const KINDS: &[Kind] = &[http::KIND, tcp::KIND, icmp::KIND];
 
+/// Schemes that a list from outside may name: they ask over the network and run nothing. What is not here is refused.
+pub const LISTABLE: &[&str] =
+    &["http", "https", "ws", "wss", "tcp", "icmp", "dns", "tls", "redis", "rediss", "postgres"];
+
 /// One kind of probe.
 #[derive(Debug)]
 pub struct Kind {
