@@ -237,7 +237,10 @@ fn introduce(config: &Config, narrator: &Narrator) {
     let pace = config.pace;
     narrator.info(&Line::Started { interval: pace.interval });
     let pairs: Vec<_> = config.pairs.iter().map(|pair| pair.name.clone()).collect();
-    narrator.info(&Line::Watching { pairs: &pairs });
+    // Those of a list may be on their way.
+    if config.discovery.is_none() || !pairs.is_empty() {
+        narrator.info(&Line::Watching { pairs: &pairs });
+    }
     narrator.info(&Line::Limits {
         factor: pace.factor,
         max_interval: pace.max,

@@ -125,7 +125,7 @@ impl Reloader {
             log.set_redactor(Arc::new(super::LogMask(config.redactor.clone())));
         }
         swap(&self.redactor, config.redactor.clone());
-        if Fixed::of(&config) != self.fixed {
+        if what == What::All && Fixed::of(&config) != self.fixed {
             tracing::warn!(
                 "STATE_DIR, STATE_FILE, DATABASE_URL, HEARTBEAT_URL, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and LOG_BACKUP_COUNT \
                  are read at start only: restart the agent to use their new values"

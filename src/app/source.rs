@@ -12,7 +12,7 @@ use crate::engine::clock::Clock;
 use crate::env::{Env, Problem, Redactor, Report};
 use crate::failover::{self, Standby};
 
-use super::discovery::{self, Held};
+use super::discovery::{self, Held, Why};
 
 /// Where to look for the configuration, again at each reload.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl Source {
             return Ok(config::load(&env, &|path| std::fs::read_to_string(path), &self.surroundings()));
         };
         let bytes = self.file.as_ref().map(|file| self.bytes(file)).transpose()?;
-        let loaded = self.load_from(bytes.as_deref());
+        let loaded = self.load_from(bytes.as_deref(), Why::Asked);
         self.held.loaded(bytes);
         Ok(loaded)
     }
@@ -105,17 +105,17 @@ impl Source {
     /// what somebody has not finished writing.
     pub fn load_again(&self) -> Result<Loaded, Unreadable> {
         match self.held.in_force() {
-            Some(bytes) => Ok(self.load_from(Some(&bytes))),
+            Some(bytes) => Ok(self.load_from(Some(&bytes), Why::NewList)),
             None => self.load(),
         }
     }
 
-    fn load_from(&self, bytes: Option<&[u8]>) -> Loaded {
+    fn load_from(&self, bytes: Option<&[u8]>, why: Why) -> Loaded {
         let env = || match bytes {
             Some(bytes) => Env::new(&self.name, bytes, self.process.clone()),
             None => Env::without_file(self.process.clone()),
         };
-        discovery::load(&env, self.surroundings(), &self.held)
+        discovery::load(&env, why, self.surroundings(), &self.held)
     }
 
     /// What the process brings along that configuration may lean on.

@@ -45,7 +45,7 @@ pub const MOST: usize = 100_000;
 /// The keys of this section.
 pub const GROUP: Group<'static> = Group {
     title: "Discovery",
-    intro: "Pairs that come and go, from a list that somebody else keeps. Hosts, logins and commands come from here alone.",
+    intro: "Pairs that come and go, from a list that somebody else keeps. A list brings no host, no login and no command.",
     keys: &[URL.info(), TOKEN.info(), INTERVAL.info(), GRACE.info(), LIMIT.info()],
 };
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use url::{Url, form_urlencoded};
 
-use crate::domain::name::{MAX_NAME, PairName, ServerName, SiteName};
+use crate::domain::name::{BadName, MAX_NAME, PairName, ServerName, SiteName};
 use crate::env::problem::shown;
 use crate::env::value;
 use crate::probe::{LISTABLE, Target};
@@ -40,6 +40,8 @@ const LONGEST: usize = 2048;
 const CUTS: usize = 12;
 /// A list cannot make us ask more often.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// Nor make us wait longer, in a place that others need.
+const SLOWEST: Duration = Duration::from_mins(1);
 
 /// What one target comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +93,8 @@ pub(super) fn entry(address: &str, labels: &BTreeMap<String, String>) -> Result<
     let label = |name: &str| labels.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let first = |names: [&str; 2]| names.into_iter().find_map(label);
     let site = label(SITE).ok_or("has no label `site`, which says where its command runs")?;
-    let site = SiteName::new(site).map_err(|error| format!("has no site that can be one: {error}"))?;
+    let unfit = |error: BadName| format!("has no site that can be one: {}", shown(&error.to_string()));
+    let site = SiteName::new(site).map_err(unfit)?;
     let parameters = labels.iter().filter_map(|(label, text)| Some((label.strip_prefix(PARAMETER)?, text.as_str())));
     let url = whole(address, first(SCHEME), first(PATH), parameters)?;
     let seen = checked(&url)?;
@@ -103,10 +106,15 @@ pub(super) fn entry(address: &str, labels: &BTreeMap<String, String>) -> Result<
     let server = ServerName::new(&fitting(&name)).map_err(|_| "has no name that could be one; set a label `server`")?;
     let mut keys = vec![(URL, url)];
     keys.extend(KEYS.iter().filter_map(|(name, key)| Some((*key, label(name)?.to_owned()))));
-    if let Some((_, interval)) = keys.iter().find(|(key, _)| *key == "INTERVAL")
-        && value::duration(interval).is_ok_and(|interval| interval < SHORTEST)
-    {
+    let duration = |wanted: &str| {
+        let (_, text) = keys.iter().find(|(key, _)| *key == wanted)?;
+        value::duration(text).ok()
+    };
+    if duration("INTERVAL").is_some_and(|interval| interval < SHORTEST) {
         return Err("wants to be asked more often than once a second".to_owned());
+    }
+    if duration("TIMEOUT").is_some_and(|timeout| timeout > SLOWEST) {
+        return Err("wants more than a minute for an answer, which would hold up the others".to_owned());
     }
     Ok(Entry { pair: PairName::new(site, server), keys })
 }

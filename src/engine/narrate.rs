@@ -166,7 +166,8 @@ impl Narrator {
             }
             News::Settled { up } => tracing::info!(%pair, up, "{}", self.text(&Line::Settled { pair, up: *up })),
             // Each has a line of its own, written where it is decided.
-            News::Aftercare { .. }
+            News::Retired { .. }
+            | News::Aftercare { .. }
             | News::Storm { .. }
             | News::StormOver { .. }
             | News::CutOff(_)

@@ -12,8 +12,17 @@ use super::{FILE, Held};
 /// Times that targets are taken out; each takes out all that are at fault, so more than two are rare.
 const ROUNDS: usize = 5;
 
+/// Why a configuration is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Somebody may have changed it.
+    Asked,
+    /// There is a new list, and it is as it was.
+    NewList,
+}
+
 /// Reads a configuration; `env` gives what it says without a list.
-pub fn load(env: &dyn Fn() -> Env, around: Surroundings, held: &Held) -> Loaded {
+pub fn load(env: &dyn Fn() -> Env, why: Why, around: Surroundings, held: &Held) -> Loaded {
     let bare = env();
     let read = |env: &Env, listed: Vec<PairName>| {
         config::load(env, &|path| std::fs::read_to_string(path), &Surroundings { listed, ..around.clone() })
@@ -24,13 +33,16 @@ pub fn load(env: &dyn Fn() -> Env, around: Surroundings, held: &Held) -> Loaded 
     }
     let roll = held.roll(&config::general::state_dir(&bare));
     let ground = Ground::of(&bare);
+    // A slip of the pen in the key of a target must not end the watch of it: that is told as any other mistake is.
+    let strict = why == Why::Asked && held.is_in_force();
     let mut refused = BTreeMap::new();
     for _ in 0..ROUNDS {
         let Admitted { pairs, values, left_out } = admit(roll.entries(), &ground, &refused);
         let loaded = read(&env().underlaid(FILE, values), pairs);
-        let guilty = guilty(&loaded, &roll, &refused);
+        let guilty = guilty(&loaded, &roll, &refused, strict);
         if guilty.is_empty() {
-            if loaded.config.is_some() {
+            // While we run, the pairs that are watched must not go because a new one does not fit.
+            if loaded.config.is_some() || held.is_in_force() {
                 held.laid(left_out);
                 return loaded;
             }
@@ -47,14 +59,17 @@ pub fn load(env: &dyn Fn() -> Env, around: Surroundings, held: &Held) -> Loaded 
 }
 
 /// The lines of the targets that errors are about: those that stand on such a line, and those whose keys, set by somebody for
-/// the day they come, are wrong.
-fn guilty(loaded: &Loaded, roll: &Roll, refused: &BTreeMap<u32, String>) -> BTreeMap<u32, String> {
+/// the day they come, are wrong; unless `strict`.
+fn guilty(loaded: &Loaded, roll: &Roll, refused: &BTreeMap<u32, String>, strict: bool) -> BTreeMap<u32, String> {
     let mut found: BTreeMap<u32, String> = BTreeMap::new();
     for problem in loaded.report.errors() {
         if let Place::File { name, line: Some(line) } = &problem.place
             && **name == *FILE
         {
             found.insert(*line, clause(problem));
+            continue;
+        }
+        if strict {
             continue;
         }
         let prefix = |pair: &PairName| {

@@ -21,7 +21,7 @@ use crate::config::discovery::Discovery;
 use crate::discovery::{LeftOut, Roll};
 use crate::env::{Place, Problem};
 
-pub use lay::load;
+pub use lay::{Why, load};
 pub(super) use poll::Poll;
 pub use poll::{Found, once};
 
@@ -121,9 +121,16 @@ impl Held {
         self.inside().fresh = bytes.map(Into::into);
     }
 
-    /// The file as it was when what is in force was read.
+    /// The file as it was when what is in force was read; what was read since is forgotten.
     pub(super) fn in_force(&self) -> Option<Vec<u8>> {
-        self.inside().in_force.as_ref().map(|bytes| bytes.expose_secret().to_vec())
+        let mut inside = self.inside();
+        inside.fresh = None;
+        inside.in_force.as_ref().map(|bytes| bytes.expose_secret().to_vec())
+    }
+
+    /// True when an agent runs with a list.
+    fn is_in_force(&self) -> bool {
+        self.inside().in_force.is_some()
     }
 
     /// What was read last is in force. Without a list nobody asks for it again.
@@ -154,6 +161,8 @@ struct Told {
     unread: Option<(String, Timestamp)>,
     /// Why it cannot be written down.
     unkept: Option<String>,
+    /// True while the configuration takes the list in no form.
+    unfit: bool,
 }
 
 impl Register {
@@ -193,7 +202,9 @@ impl Register {
             format!("discovery: the list cannot be read since {since}: {why}; {}", words::stays(&roll, &self.zone))
         });
         let unkept = told.unkept.as_ref().map(|why| format!("discovery: the list cannot be kept: {why}"));
-        unread.into_iter().chain(unkept).collect()
+        let unfit = "discovery: the last list is not in force, the configuration does not take it; the log says why";
+        let unfit = told.unfit.then(|| unfit.to_owned());
+        unread.into_iter().chain(unkept).chain(unfit).collect()
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

@@ -156,6 +156,7 @@ impl Poll {
         if course.owed {
             // What went wrong is in the log, and it is tried again next time.
             course.owed = self.reloader.relist().await.is_err();
+            self.register.told().unfit = course.owed;
         }
         self.register.tell_left_out();
         Ok(())

@@ -21,7 +21,10 @@ pub(super) fn moment(at: Timestamp, zone: &TimeZone) -> String {
 pub(super) fn stays(roll: &Roll, zone: &TimeZone) -> String {
     match roll.read {
         None => "no list was read so far, so the pairs of MAPPINGS are all that is watched".to_owned(),
-        Some(read) => format!("the last good one of {} with {} targets stays", moment(read, zone), roll.members.len()),
+        Some(read) => {
+            let (at, of) = (moment(read, zone), roll.members.len());
+            format!("the last good one of {at} with {of} target{} stays", if of == 1 { "" } else { "s" })
+        }
     }
 }
 

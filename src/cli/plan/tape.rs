@@ -183,6 +183,7 @@ impl Tape {
             News::Recovered(told) => ("up", Some(told.failures), Some(thanked(&told.by))),
             News::Flapping { .. } => ("flapping", None, None),
             News::Settled { .. } => ("settled", None, None),
+            News::Retired { .. } => ("retired", None, None),
             News::Aftercare { deed } => ("aftercare", None, Some(done(deed))),
             News::Storm { .. } => ("storm", None, None),
             News::StormOver { .. } => ("storm_over", None, None),
@@ -195,7 +196,7 @@ impl Tape {
             News::StormOver { .. } | News::Reconnected { .. } | News::Settled { .. } => {
                 self.alarms = self.alarms.saturating_sub(1);
             }
-            News::Failed(_) | News::Recovered(_) | News::Aftercare { .. } | News::Drill(_) => {}
+            News::Failed(_) | News::Recovered(_) | News::Retired { .. } | News::Aftercare { .. } | News::Drill(_) => {}
         }
         if let Some(pair) = &notice.pair {
             self.counted(pair);

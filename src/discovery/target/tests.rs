@@ -51,7 +51,7 @@ fn labels_of_a_server_become_its_keys() {
 #[test]
 fn what_a_list_may_not_bring_says_why() {
     let long = "x".repeat(3000);
-    let cases: [(&str, &[(&str, &str)], &str); 23] = [
+    let cases: [(&str, &[(&str, &str)], &str); 24] = [
         ("exec:./x", &[], "is no address"),
         ("exec://rm/-rf", &[], "has the scheme `exec`, and a list may name http, https"),
         ("ssh://DC3/reboot", &[], "has the scheme `ssh`"),
@@ -74,6 +74,7 @@ fn what_a_list_may_not_bring_says_why() {
         ("h", &[("path", &long)], "too long"),
         ("h", &[("name", "???")], "has no name that could be one"),
         ("h", &[("interval", "10ms")], "more often than once a second"),
+        ("h", &[("timeout", "61s")], "more than a minute"),
         ("h", &[("timeout", "3\n4")], "holds a control character"),
     ];
     for (address, labels, expected) in cases {

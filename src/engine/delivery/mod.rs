@@ -279,5 +279,5 @@ fn opens(news: &News) -> bool {
 
 /// True for what ends its incident: nothing answers it.
 fn closes(news: &News) -> bool {
-    matches!(news, News::Recovered(_) | News::StormOver { .. } | News::Reconnected { .. })
+    matches!(news, News::Recovered(_) | News::Retired { .. } | News::StormOver { .. } | News::Reconnected { .. })
 }

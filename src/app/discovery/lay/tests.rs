@@ -16,7 +16,7 @@ fn laid(ours: &str, list: &str) -> (Loaded, Vec<String>) {
     roll.update(entries, Duration::ZERO, Duration::ZERO, jiff::Timestamp::UNIX_EPOCH);
     held.put(Arc::new(roll), None);
     let env = || Env::new(".env", ours.as_bytes(), BTreeMap::new());
-    let loaded = load(&env, Surroundings::default(), &held);
+    let loaded = load(&env, Why::Asked, Surroundings::default(), &held);
     let told = held.left_out().iter().map(ToString::to_string).collect();
     (loaded, told)
 }
@@ -84,4 +84,40 @@ fn a_configuration_that_is_wrong_itself_is_wrong_with_a_list_too() {
 fn without_the_key_there_is_no_list() {
     let ours = OURS.replace("DISCOVERY_URL=https://inventory.example.com/\n", "");
     assert_eq!(pairs(&laid(&ours, LIST).0), ["DC3-SRV4"]);
+}
+
+#[test]
+fn while_an_agent_runs_nothing_that_it_watches_goes_by_a_slip_of_the_pen() {
+    let held = Held::default();
+    let entries = read(LIST.as_bytes(), 100, &Roll::default()).unwrap().entries;
+    let mut roll = Roll::default();
+    roll.update(entries, Duration::ZERO, Duration::ZERO, jiff::Timestamp::UNIX_EPOCH);
+    held.put(Arc::new(roll), None);
+    let with = |keys: &str, why| {
+        let text = format!("{OURS}{keys}");
+        load(&|| Env::new(".env", text.as_bytes(), BTreeMap::new()), why, Surroundings::default(), &held)
+    };
+    assert_eq!(pairs(&with("WEB_TIMEOUT=soon\n", Why::Asked)).len(), 2, "at the start it is left out");
+    held.loaded(Some(OURS.as_bytes().to_vec()));
+    held.settle(true);
+    let refused = with("WEB_TIMEOUT=soon\n", Why::Asked);
+    assert!(refused.config.is_none() && refused.report.to_string().contains("WEB_TIMEOUT"), "{}", refused.report);
+    assert_eq!(pairs(&with("WEB_TIMEOUT=soon\n", Why::NewList)).len(), 2, "a new list brings the rest");
+    assert_eq!(pairs(&with("", Why::Asked)).len(), 3);
+}
+
+#[test]
+fn what_was_refused_is_not_what_the_next_list_is_joined_with() {
+    let held = Held::default();
+    held.loaded(Some(b"good".to_vec()));
+    held.settle(true);
+    held.loaded(Some(b"refused".to_vec()));
+    assert_eq!(held.in_force().as_deref(), Some(b"good".as_slice()));
+    held.settle(true);
+    assert_eq!(held.in_force().as_deref(), Some(b"good".as_slice()));
+    held.loaded(Some(b"better".to_vec()));
+    held.settle(true);
+    assert_eq!(held.in_force().as_deref(), Some(b"better".as_slice()));
+    held.settle(false);
+    assert_eq!(held.in_force(), None, "without a list it is not kept");
 }
