@@ -66,11 +66,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let narrator = Arc::new(Narrator::new(voice(&config, &zone)));
     introduce(&config, &narrator);
 
-    let store = Store::open(config.general.database_url.expose()).await.context("the store cannot be opened")?;
-    let saved = store.load().await.context("the store cannot be read")?;
-    for what in &saved.unreadable {
-        tracing::error!("the store holds something this version cannot read, it is left as it is: {what}");
-    }
+    let (store, saved) = open_store(&config).await?;
     let mut resumed =
         recall::read(&store, &saved, &config.guard, clock.now()).await.context("the store cannot be read")?;
 
@@ -171,6 +167,16 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let _ = std::fs::remove_file(config.general.state_dir.join(SOCKET));
     narrator.info(&Line::Stopped);
     Ok(())
+}
+
+/// Opens the store, and says what in it cannot be read.
+async fn open_store(config: &Config) -> anyhow::Result<(Store, Saved)> {
+    let store = Store::open(config.general.database_url.expose()).await.context("the store cannot be opened")?;
+    let saved = store.load().await.context("the store cannot be read")?;
+    for what in &saved.unreadable {
+        tracing::error!("the store holds something this version cannot read, it is left as it is: {what}");
+    }
+    Ok((store, saved))
 }
 
 /// What every delivery stands on.

@@ -115,7 +115,7 @@ impl Source {
             Some(bytes) => Env::new(&self.name, bytes, self.process.clone()),
             None => Env::without_file(self.process.clone()),
         };
-        discovery::load(&env, why, self.surroundings(), &self.held)
+        discovery::load(&env, why, &self.surroundings(), &self.held)
     }
 
     /// What the process brings along that configuration may lean on.

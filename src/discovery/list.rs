@@ -166,7 +166,7 @@ impl<'de> Deserialize<'de> for Targets {
                             targets.texts.push(text);
                         }
                         Scalar::Text(_) | Scalar::Plain(_) | Scalar::Null | Scalar::Odd => {
-                            targets.odd = targets.odd.saturating_add(1)
+                            targets.odd = targets.odd.saturating_add(1);
                         }
                     }
                 }
@@ -191,7 +191,8 @@ impl<'de> Deserialize<'de> for Labels {
                 let (mut labels, mut parameters) = (Labels::default(), 0);
                 while let Some(label) = map.next_key::<String>()? {
                     let parameter = target::is_parameter(&label);
-                    if !target::is_known(&label) && !(parameter && parameters < PARAMETERS) {
+                    let wanted = if parameter { parameters < PARAMETERS } else { target::is_known(&label) };
+                    if !wanted {
                         map.next_value::<IgnoredAny>()?;
                         continue;
                     }

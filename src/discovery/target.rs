@@ -148,7 +148,7 @@ fn whole<'l>(
     if !query.is_empty() {
         let path = if path.is_empty() { "/" } else { "" };
         let sign = if url.contains('?') { '&' } else { '?' };
-        url.push_str(&format!("{path}{sign}{query}"));
+        url = format!("{url}{path}{sign}{query}");
     }
     // An echo request has no port, and lists are made of host:port.
     if scheme.eq_ignore_ascii_case("icmp")
@@ -199,7 +199,7 @@ fn fitting(name: &str) -> String {
         return name.to_owned();
     }
     let digest = Sha256::digest(name.as_bytes());
-    let end = digest.iter().take(4).map(|byte| format!("{byte:02X}")).collect::<String>();
+    let end = digest.iter().take(4).fold(0_u32, |end, byte| end << 8 | u32::from(*byte));
     let mut cuts = 0;
     let head: String = name
         .chars()
@@ -209,7 +209,7 @@ fn fitting(name: &str) -> String {
             cuts < CUTS
         })
         .collect();
-    format!("{}_{end}", head.trim_end_matches('_'))
+    format!("{}_{end:08X}", head.trim_end_matches('_'))
 }
 
 #[cfg(test)]

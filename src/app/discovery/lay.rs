@@ -22,7 +22,7 @@ pub enum Why {
 }
 
 /// Reads a configuration; `env` gives what it says without a list.
-pub fn load(env: &dyn Fn() -> Env, why: Why, around: Surroundings, held: &Held) -> Loaded {
+pub fn load(env: &dyn Fn() -> Env, why: Why, around: &Surroundings, held: &Held) -> Loaded {
     let bare = env();
     let read = |env: &Env, listed: Vec<PairName>| {
         config::load(env, &|path| std::fs::read_to_string(path), &Surroundings { listed, ..around.clone() })

@@ -149,7 +149,7 @@ impl Poll {
             Some(Listed { entries, left_out }) => (roll.update(entries, passed, grace, now), Some(left_out)),
         };
         roll.from = course.discovery.url.shown();
-        self.tell(&change, &before, grace);
+        tell(&change, &before, grace);
         self.keep(&change, &before, &roll).await;
         held.put(Arc::new(roll), unread);
         course.owed |= change.is_effective();
@@ -160,20 +160,6 @@ impl Poll {
         }
         self.register.tell_left_out();
         Ok(())
-    }
-
-    fn tell(&self, change: &Change, before: &Roll, grace: Duration) {
-        if change.lost_most {
-            let (lost, of) = (change.missing.len(), before.present());
-            let then = crate::env::duration::shown(grace);
-            tracing::warn!(
-                "the list of DISCOVERY_URL lost {lost} of its {of} targets at once; they are watched for {then} more \
-                 unless they come back (DISCOVERY_GRACE)"
-            );
-        }
-        if let Some(text) = words::change(change, grace) {
-            tracing::info!("{text}");
-        }
     }
 
     /// Writes it down, when there is something to write.
@@ -225,6 +211,20 @@ impl Poll {
         }
         let since = before.map_or_else(|| self.clock.now(), |(_, since)| since);
         self.register.told().unread = Some((why, since));
+    }
+}
+
+fn tell(change: &Change, before: &Roll, grace: Duration) {
+    if change.lost_most {
+        let (lost, of) = (change.missing.len(), before.present());
+        let then = crate::env::duration::shown(grace);
+        tracing::warn!(
+            "the list of DISCOVERY_URL lost {lost} of its {of} targets at once; they are watched for {then} more \
+             unless they come back (DISCOVERY_GRACE)"
+        );
+    }
+    if let Some(text) = words::change(change, grace) {
+        tracing::info!("{text}");
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) fn change(change: &Change, grace: Duration) -> Option<String> {
     ];
     let parts: Vec<String> = parts
         .into_iter()
-        .filter(|(pairs, what)| !pairs.is_empty() && !(*what == waiting && grace.is_zero()))
+        // Without a grace nobody waits.
+        .filter(|(pairs, what)| !pairs.is_empty() && (*what != waiting || !grace.is_zero()))
         .map(|(pairs, what)| format!("{} {what} ({})", pairs.len(), named(pairs)))
         .collect();
     (!parts.is_empty()).then(|| format!("The list of DISCOVERY_URL changed: {}", parts.join("; ")))

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const OURS: &str = "MAPPINGS=DC3:SRV4,DC1:A_B\nDC3_SSH_HOST=h\nDC1_LOCAL=true\nDC3_EU_SSH_HOST=h\nDC5_COMMAND=x\n";
@@ -95,6 +97,73 @@ fn no_name_of_a_list_sets_a_key_that_exists_without_it() {
                 let known = Ground::of(&Env::new(".env", b"", BTreeMap::new())).knows(own);
                 assert!(!known || admitted.values.is_empty(), "{name}_{own}: {:?}", admitted.values);
             }
+        }
+    }
+}
+
+/// Names made of the words that keys are made of.
+fn name() -> impl Strategy<Value = String> {
+    let words = [
+        "DC3",
+        "DC1",
+        "EU",
+        "A",
+        "B",
+        "SRV4",
+        "HOOK",
+        "COMMAND",
+        "RECOVERY",
+        "2",
+        "SSH",
+        "HOST",
+        "CHECK",
+        "MAX",
+        "VERIFY",
+        "WINDOW",
+        "MODE",
+        "TIMEOUT",
+        "URL",
+        "INTERVAL",
+        "LOCAL",
+        "WITNESS",
+        "STATE",
+        "HEARTBEAT",
+        "DISCOVERY",
+    ];
+    proptest::collection::vec(proptest::sample::select(words.to_vec()), 1..4).prop_map(|words| words.join("_"))
+}
+
+proptest! {
+    #[test]
+    fn however_targets_are_called_no_key_has_two_owners(
+        targets in proptest::collection::vec((proptest::sample::select(vec!["DC3", "DC1", "DC3_EU", "DC5"]), name(), any::<bool>()), 1..6)
+    ) {
+        let keys = |slow: bool| if slow { vec![("TIMEOUT", "3s"), ("INTERVAL", "5s")] } else { Vec::new() };
+        let entries: Vec<Entry> =
+            targets.iter().map(|(site, server, slow)| entry(&format!("{site}:{server}"), &keys(*slow))).collect();
+        let ground = Ground::of(&Env::new(".env", OURS.as_bytes(), BTreeMap::new()));
+        let admitted = admit((2..).zip(&entries), &ground, &BTreeMap::new());
+        prop_assert_eq!(admitted.pairs.len() + admitted.left_out.len(), entries.len());
+        let numbered = |name: &str| (2..4).map(|k| name.replace("{K}", &k.to_string())).collect::<BTreeSet<_>>();
+        let all = |scope, prefix: String| {
+            let of_scope = ground.known.iter().filter(move |key| key.scope == scope);
+            of_scope.flat_map(move |key| numbered(key.name)).map(move |name| format!("{prefix}{name}"))
+        };
+        let pairs: Vec<&PairName> = ground.mapped.iter().chain(&admitted.pairs).collect();
+        // Whose key each key is, besides those of servers.
+        let mut owners: HashMap<String, String> = HashMap::new();
+        let agent = all(Scope::Global, String::new()).map(|key| (key, "agent".to_owned()));
+        let sites = ground.sites.iter().flat_map(|site| all(Scope::Site, format!("{site}_")).map(move |key| (key, site.to_string())));
+        owners.extend(agent.chain(sites));
+        for pair in pairs {
+            for key in all(Scope::Pair, format!("{}_", prefix(pair))) {
+                if let Some(other) = owners.insert(key.clone(), pair.to_string()) {
+                    prop_assert!(false, "{key} belongs to {pair} and to {other}");
+                }
+            }
+        }
+        for (key, ..) in &admitted.values {
+            prop_assert!(!owners.contains_key(key), "{key} belongs to {} too", owners[key]);
         }
     }
 }

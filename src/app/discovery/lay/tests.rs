@@ -16,7 +16,7 @@ fn laid(ours: &str, list: &str) -> (Loaded, Vec<String>) {
     roll.update(entries, Duration::ZERO, Duration::ZERO, jiff::Timestamp::UNIX_EPOCH);
     held.put(Arc::new(roll), None);
     let env = || Env::new(".env", ours.as_bytes(), BTreeMap::new());
-    let loaded = load(&env, Why::Asked, Surroundings::default(), &held);
+    let loaded = load(&env, Why::Asked, &Surroundings::default(), &held);
     let told = held.left_out().iter().map(ToString::to_string).collect();
     (loaded, told)
 }
@@ -95,7 +95,7 @@ fn while_an_agent_runs_nothing_that_it_watches_goes_by_a_slip_of_the_pen() {
     held.put(Arc::new(roll), None);
     let with = |keys: &str, why| {
         let text = format!("{OURS}{keys}");
-        load(&|| Env::new(".env", text.as_bytes(), BTreeMap::new()), why, Surroundings::default(), &held)
+        load(&|| Env::new(".env", text.as_bytes(), BTreeMap::new()), why, &Surroundings::default(), &held)
     };
     assert_eq!(pairs(&with("WEB_TIMEOUT=soon\n", Why::Asked)).len(), 2, "at the start it is left out");
     held.loaded(Some(OURS.as_bytes().to_vec()));
