@@ -165,7 +165,11 @@ fn is_listable(scheme: &str) -> Result<(), String> {
         return Ok(());
     }
     let known = LISTABLE.join(", ");
-    Err(format!("has the scheme `{}`, and a list may name {known} only", shown(scheme)))
+    // What is no word may be a whole URL, with a login in it.
+    let is_word =
+        scheme.len() <= 16 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    let scheme = if is_word { format!("the scheme `{scheme}`") } else { "a scheme that is none".to_owned() };
+    Err(format!("has {scheme}, and a list may name {known} only"))
 }
 
 /// Reads a URL as a list may hold it.

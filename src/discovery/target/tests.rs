@@ -52,15 +52,16 @@ fn labels_of_a_server_become_its_keys() {
 
 #[test]
 fn what_a_list_may_not_bring_says_why() {
-    let cases: [(&str, Labels, &str); 23] = [
+    let cases: [(&str, Labels, &str); 24] = [
         ("exec:./x", &[], "is no address"),
         ("exec://rm/-rf", &[], "has the scheme `exec`, and a list may name http, https"),
         ("ssh://DC3/reboot", &[], "has the scheme `ssh`"),
         ("push://90s", &[], "has the scheme `push`"),
         ("file:///etc/passwd", &[], "has the scheme `file`"),
         ("h", &[("scheme", "exec")], "has the scheme `exec`"),
-        ("h", &[("scheme", "a\u{202e}x")], "has the scheme `a\\u{202e}x`"),
-        ("h", &[("scheme", "http://evil/?")], "has the scheme"),
+        ("h", &[("scheme", "a\u{202e}x")], "has a scheme that is none"),
+        ("h", &[("scheme", "https://bob:s3cret@h/")], "has a scheme that is none"),
+        ("h", &[("scheme", "http://evil/?")], "has a scheme that is none"),
         ("bob:s3cret@h", &[], "is no address"),
         ("https://bob:s3cret@h/", &[], "holds a login"),
         ("https://bob@h/", &[], "holds a login"),
