@@ -1,5 +1,7 @@
 //! Pairs that come and go with a list that somebody else keeps: what a person would see of it.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -73,6 +75,15 @@ impl Inventory {
         ]);
         agent
     }
+}
+
+/// What `/api/health/` answers.
+fn health(agent: &Agent) -> String {
+    let mut socket = UnixStream::connect(agent.path("monitor.sock")).unwrap();
+    socket.write_all(b"GET /api/health/ HTTP/1.1\r\nHost: monitor\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// True when something in trouble holds this.
@@ -156,6 +167,8 @@ async fn a_list_that_breaks_changes_nothing_and_is_told_as_long_as_it_lasts() {
     assert_eq!(super::pairs_in("up", &status), 1, "{status}");
     let said = agent.beside(&["status"]).1;
     assert!(said.contains("discovery: the list cannot be read since"), "{said}");
+    let health = health(&agent);
+    assert!(health.contains("\"degraded\"") && health.contains("discovery: the list cannot be read"), "{health}");
     web.probed(3).await;
     inventory.server.listen(true);
     stands(&agent, "the end of the trouble", |status| !troubled(status, "discovery"));
