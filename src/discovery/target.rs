@@ -9,7 +9,7 @@ use url::{Url, form_urlencoded};
 use crate::domain::name::{BadName, MAX_NAME, PairName, ServerName, SiteName};
 use crate::env::problem::shown;
 use crate::env::value;
-use crate::probe::{LISTABLE, Target};
+use crate::probe::{self, Target};
 
 /// The key that says what is probed.
 pub const URL: &str = "URL";
@@ -161,10 +161,10 @@ fn whole<'l>(
 }
 
 fn is_listable(scheme: &str) -> Result<(), String> {
-    if LISTABLE.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+    if probe::listable().any(|known| known.eq_ignore_ascii_case(scheme)) {
         return Ok(());
     }
-    let known = LISTABLE.join(", ");
+    let known = probe::listable().collect::<Vec<_>>().join(", ");
     // What is no word may be a whole URL, with a login in it.
     let is_word =
         scheme.len() <= 16 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));

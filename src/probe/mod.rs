@@ -20,10 +20,6 @@ use wire::{Kit, Trace};
 /// Every kind, in the order the reference lists them.
 pub const KINDS: &[Kind] = &[http::KIND, tcp::KIND, icmp::KIND];
 
-/// Schemes that a list from outside may name: they ask over the network and run nothing. What is not here is refused.
-pub const LISTABLE: &[&str] =
-    &["http", "https", "ws", "wss", "tcp", "icmp", "dns", "tls", "redis", "rediss", "postgres"];
-
 /// One kind of probe.
 #[derive(Debug)]
 pub struct Kind {
@@ -137,6 +133,12 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Target").field(&self.shown).finish()
     }
+}
+
+/// Schemes that a list from outside may name: they ask over the network and run nothing. What is not among them is refused.
+pub fn listable() -> impl Iterator<Item = &'static str> {
+    const ASKED: &[&str] = &["http", "https", "ws", "wss", "tcp", "icmp", "dns", "tls", "redis", "rediss", "postgres"];
+    KINDS.iter().flat_map(|kind| kind.schemes).copied().filter(|scheme| ASKED.contains(scheme))
 }
 
 fn schemes() -> String {
