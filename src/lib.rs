@@ -20,6 +20,7 @@ pub mod config;
 
 pub mod engine;
 
+pub mod discovery;
 pub mod failover;
 pub mod heat;
 pub mod web;

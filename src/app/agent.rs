@@ -30,6 +30,7 @@ use crate::web;
 
 use super::audit::{self, Audit};
 use super::channels::{self, Configured};
+use super::discovery::{Poll, Register};
 use super::heartbeat::{self, Wellness};
 use super::log::LogGuard;
 use super::masks::Masks;
@@ -65,11 +66,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let narrator = Arc::new(Narrator::new(voice(&config, &zone)));
     introduce(&config, &narrator);
 
-    let store = Store::open(config.general.database_url.expose()).await.context("the store cannot be opened")?;
-    let saved = store.load().await.context("the store cannot be read")?;
-    for what in &saved.unreadable {
-        tracing::error!("the store holds something this version cannot read, it is left as it is: {what}");
-    }
+    let (store, saved) = open_store(&config).await?;
     let mut resumed =
         recall::read(&store, &saved, &config.guard, clock.now()).await.context("the store cannot be read")?;
 
@@ -109,7 +106,8 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let (engine, handle, pulse) =
         Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved: resumed });
 
-    let troubles = troubles(log.as_ref(), audit_log);
+    let discovery = Register::new(&config, source.held.clone(), &zone);
+    let troubles = troubles(log.as_ref(), audit_log, discovery.clone());
     let reloader = Arc::new(Reloader {
         source,
         log,
@@ -122,6 +120,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         hosts: hosts.clone(),
         engine: handle.clone(),
         fixed: Fixed::of(&config),
+        discovery: discovery.clone(),
     });
     let mut around = JoinSet::new();
     let around_stop = CancellationToken::new();
@@ -146,6 +145,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         let client = fetch::client(&roots, Duration::from_secs(10)).context("no client for HEARTBEAT_URL")?;
         around.spawn(heartbeat::run(client, url, wellness, pulse, around_stop.clone()));
     }
+    around.spawn(Poll::new(discovery, reloader.clone(), roots).run(around_stop.clone()));
     around.spawn(reloader.on_hangup(hangup, around_stop.clone()));
     systemd::ready();
 
@@ -167,6 +167,16 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let _ = std::fs::remove_file(config.general.state_dir.join(SOCKET));
     narrator.info(&Line::Stopped);
     Ok(())
+}
+
+/// Opens the store, and says what in it cannot be read.
+async fn open_store(config: &Config) -> anyhow::Result<(Store, Saved)> {
+    let store = Store::open(config.general.database_url.expose()).await.context("the store cannot be opened")?;
+    let saved = store.load().await.context("the store cannot be read")?;
+    for what in &saved.unreadable {
+        tracing::error!("the store holds something this version cannot read, it is left as it is: {what}");
+    }
+    Ok((store, saved))
 }
 
 /// What every delivery stands on.
@@ -212,14 +222,19 @@ impl Desk<'_> {
 /// A failure of the log counts as trouble for so long.
 const LOG_TROUBLE_LASTS: Duration = Duration::from_mins(5);
 
-/// What is in trouble with the log and the audit, for health: one that fails stops nothing, and must not fail unseen.
-fn troubles(log: Option<&Arc<LogGuard>>, audit: AuditLog) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
+/// What is in trouble with the log, the audit and the list of `DISCOVERY_URL`, for health: one that fails stops nothing, and must not fail unseen.
+fn troubles(
+    log: Option<&Arc<LogGuard>>,
+    audit: AuditLog,
+    discovery: Arc<Register>,
+) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
     let counters = log.map(|log| log.ledger());
     Arc::new(move || {
         let failing = counters.as_ref().and_then(|counters| counters.failing_within(LOG_TROUBLE_LASTS));
         let failing = failing.map(|error| format!("log: {error}"));
         let waiting = Some(audit.waiting()).filter(|waiting| *waiting > 0);
-        failing.into_iter().chain(waiting.map(|waiting| format!("audit: {waiting} records wait"))).collect()
+        let waiting = waiting.map(|waiting| format!("audit: {waiting} records wait"));
+        failing.into_iter().chain(waiting).chain(discovery.trouble()).collect()
     })
 }
 
@@ -228,7 +243,10 @@ fn introduce(config: &Config, narrator: &Narrator) {
     let pace = config.pace;
     narrator.info(&Line::Started { interval: pace.interval });
     let pairs: Vec<_> = config.pairs.iter().map(|pair| pair.name.clone()).collect();
-    narrator.info(&Line::Watching { pairs: &pairs });
+    // Those of a list may be on their way.
+    if config.discovery.is_none() || !pairs.is_empty() {
+        narrator.info(&Line::Watching { pairs: &pairs });
+    }
     narrator.info(&Line::Limits {
         factor: pace.factor,
         max_interval: pace.max,

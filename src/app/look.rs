@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::config::discovery::Discovery;
 use crate::domain::name::PairName;
 use crate::domain::reading::{Outcome, Reading};
 use crate::engine::handle::ProbeReport;
@@ -25,7 +26,7 @@ use crate::store::{Store, in_one_line};
 
 use super::plans::{self, Hosts};
 use super::source::Source;
-use super::{acts, channels};
+use super::{acts, channels, discovery};
 
 /// Looks under way at once.
 const AT_ONCE: usize = 32;
@@ -33,10 +34,13 @@ const AT_ONCE: usize = 32;
 /// One look must end within this; logins and databases have shorter limits of their own.
 const LIMIT: Duration = Duration::from_mins(2);
 
+/// Targets of a list that are named where they are left out.
+const LEFT_OUT: usize = 5;
+
 /// What one look found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
-    /// `server`, `witness`, `site`, `remedy`, `channel` or `store`.
+    /// `server`, `witness`, `site`, `remedy`, `channel`, `discovery` or `store`.
     pub kind: &'static str,
     /// Which one.
     pub name: String,
@@ -112,6 +116,10 @@ pub fn around(config: &Config, source: &Source) -> anyhow::Result<impl Stream<It
         let channel = channel.channel;
         looks.push(timed("channel", channel.name().to_owned(), ask(channel)));
     }
+    if let Some(wanted) = config.discovery.clone() {
+        let (source, roots) = (source.clone(), roots.clone());
+        looks.push(timed("discovery", wanted.url.shown(), list(source, wanted, roots)));
+    }
     let (folder, url) = (config.general.state_dir.clone(), config.general.database_url.clone());
     looks.push(timed("store", url.expose().split(':').next().unwrap_or_default().to_owned(), async move {
         if let Err(error) = std::fs::create_dir_all(&folder) {
@@ -158,6 +166,22 @@ async fn try_on(remedy: Arc<dyn Remedy>, host: Option<Arc<Host>>) -> (bool, Stri
         host.close().await;
     }
     seen.map_or_else(|why| (false, why), |found| (true, found))
+}
+
+async fn list(source: Source, wanted: Discovery, roots: Roots) -> (bool, String) {
+    match discovery::once(&source, &wanted, &roots).await {
+        Err(why) => (false, format!("the list cannot be read: {why}")),
+        Ok(discovery::Found { watched, left_out }) => {
+            let mut text = format!("{watched} target(s) to watch");
+            if !left_out.is_empty() {
+                let named: Vec<String> = left_out.iter().take(LEFT_OUT).map(ToString::to_string).collect();
+                let more = left_out.len().saturating_sub(named.len());
+                let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+                text = format!("{text}, {} left out: {}{more}", left_out.len(), named.join("; "));
+            }
+            (true, text)
+        }
+    }
 }
 
 async fn ask(channel: Arc<dyn Channel>) -> (bool, String) {

@@ -7,6 +7,7 @@ mod afar;
 pub mod agent;
 pub mod audit;
 pub mod channels;
+pub mod discovery;
 pub mod heartbeat;
 pub mod lock;
 pub mod log;

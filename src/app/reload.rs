@@ -14,6 +14,7 @@ use crate::message::Line;
 use crate::probe::wire::Kit;
 
 use super::agent::{current, voice};
+use super::discovery::Register;
 use super::log::{self, LogGuard};
 use super::masks::Masks;
 use super::plans::{self, Hosts};
@@ -59,6 +60,16 @@ pub(super) struct Reloader {
     pub(super) hosts: Arc<RwLock<Arc<Hosts>>>,
     pub(super) engine: Handle,
     pub(super) fixed: Fixed,
+    pub(super) discovery: Arc<Register>,
+}
+
+/// What is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// Everything.
+    All,
+    /// The list of `DISCOVERY_URL`, beside the file as it is in force.
+    List,
 }
 
 impl Reloader {
@@ -80,9 +91,18 @@ impl Reloader {
 
     /// Reloads now.
     pub(super) async fn reload(self: Arc<Self>) -> Result<Reloaded, String> {
+        self.again(What::All).await
+    }
+
+    /// Takes a new list into force, and nothing else.
+    pub(super) async fn relist(&self) -> Result<Reloaded, String> {
+        self.again(What::List).await
+    }
+
+    async fn again(&self, what: What) -> Result<Reloaded, String> {
         let mut masks = self.masks.lock().await;
         systemd::reloading();
-        let outcome = self.try_reload(&mut masks).await;
+        let outcome = self.try_reload(what, &mut masks).await;
         if let Err(problems) = &outcome {
             self.narrator.error(&Line::ReloadRefused { problems });
         }
@@ -90,8 +110,12 @@ impl Reloader {
         outcome
     }
 
-    async fn try_reload(&self, masks: &mut Masks) -> Result<Reloaded, String> {
-        let loaded = self.source.load().map_err(|error| error.to_string())?;
+    async fn try_reload(&self, what: What, masks: &mut Masks) -> Result<Reloaded, String> {
+        let loaded = match what {
+            What::All => self.source.load(),
+            What::List => self.source.load_again(),
+        };
+        let loaded = loaded.map_err(|error| error.to_string())?;
         let Some(mut config) = loaded.config else { return Err(loaded.report.to_string()) };
         log::check_level(&config.log.level).map_err(|error| crate::store::in_one_line(&error))?;
         // The old secrets too: commands that run still use them, and so does what is read at start only.
@@ -101,7 +125,7 @@ impl Reloader {
             log.set_redactor(Arc::new(super::LogMask(config.redactor.clone())));
         }
         swap(&self.redactor, config.redactor.clone());
-        if Fixed::of(&config) != self.fixed {
+        if what == What::All && Fixed::of(&config) != self.fixed {
             tracing::warn!(
                 "STATE_DIR, STATE_FILE, DATABASE_URL, HEARTBEAT_URL, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and LOG_BACKUP_COUNT \
                  are read at start only: restart the agent to use their new values"
@@ -118,6 +142,7 @@ impl Reloader {
         // A host that is gone closes its sessions when the last command that runs there has ended.
         swap(&self.hosts, hosts);
         self.narrator.info(&Line::Reloaded { pairs });
+        self.discovery.taken_into_force(config.discovery);
         Ok(reloaded)
     }
 }

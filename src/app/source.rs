@@ -12,6 +12,8 @@ use crate::engine::clock::Clock;
 use crate::env::{Env, Problem, Redactor, Report};
 use crate::failover::{self, Standby};
 
+use super::discovery::{self, Held, Why};
+
 /// Where to look for the configuration, again at each reload.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -22,6 +24,8 @@ pub struct Source {
     /// The process environment at the start.
     process: BTreeMap<String, String>,
     form: Form,
+    /// What belongs to the list of `DISCOVERY_URL`, for all clones alike.
+    pub(super) held: Held,
 }
 
 /// What kind of file it is.
@@ -63,33 +67,55 @@ impl Source {
             .or_else(|| Some(PathBuf::from(".env")).filter(|file| file.exists()))
             .or_else(|| beside().filter(|file| file.exists()));
         let name = file.as_ref().map_or_else(|| ".env".to_owned(), |file| file.display().to_string());
-        Self { file, name, process, form: Form::Env }
+        Self { file, name, process, form: Form::Env, held: Held::default() }
     }
 
     /// Takes the `config.json` of a standby machine; `beside` is a `.env` for what it does not say.
     pub fn standby(file: &Path, beside: Option<&Path>) -> Self {
         let form = Form::Standby { beside: beside.map(Path::to_owned) };
         let Self { process, .. } = Self::find(Some(file));
-        Self { name: file.display().to_string(), file: Some(file.to_owned()), process, form }
+        let name = file.display().to_string();
+        Self { name, file: Some(file.to_owned()), process, form, held: Held::default() }
     }
 
     /// Takes a text as the file, and nothing from the process environment; for the demo and for tests.
     pub fn of_file(file: PathBuf) -> Self {
-        Self { name: file.display().to_string(), file: Some(file), process: BTreeMap::new(), form: Form::Env }
+        let name = file.display().to_string();
+        Self { name, file: Some(file), process: BTreeMap::new(), form: Form::Env, held: Held::default() }
     }
 
     /// Reads everything.
     pub fn load(&self) -> Result<Loaded, Unreadable> {
-        let env = match &self.file {
-            None => Env::without_file(self.process.clone()),
-            Some(file) => match self.read(file)? {
+        let Form::Env = self.form else {
+            let env = match self.read(self.file.as_deref().unwrap_or(Path::new("")))? {
                 Ok(env) => env,
                 Err(report) => {
                     return Ok(Loaded { config: None, report, redactor: Redactor::default(), settings: Vec::new() });
                 }
-            },
+            };
+            return Ok(config::load(&env, &|path| std::fs::read_to_string(path), &self.surroundings()));
         };
-        Ok(config::load(&env, &|path| std::fs::read_to_string(path), &self.surroundings()))
+        let bytes = self.file.as_ref().map(|file| self.bytes(file)).transpose()?;
+        let loaded = self.load_from(bytes.as_deref(), Why::Asked);
+        self.held.loaded(bytes);
+        Ok(loaded)
+    }
+
+    /// Reads everything but the file, which is as it was when what is in force was read: a new list must not bring into force
+    /// what somebody has not finished writing.
+    pub fn load_again(&self) -> Result<Loaded, Unreadable> {
+        match self.held.in_force() {
+            Some(bytes) => Ok(self.load_from(Some(&bytes), Why::NewList)),
+            None => self.load(),
+        }
+    }
+
+    fn load_from(&self, bytes: Option<&[u8]>, why: Why) -> Loaded {
+        let env = || match bytes {
+            Some(bytes) => Env::new(&self.name, bytes, self.process.clone()),
+            None => Env::without_file(self.process.clone()),
+        };
+        discovery::load(&env, why, &self.surroundings(), &self.held)
     }
 
     /// Reads only how people are told.
@@ -111,6 +137,7 @@ impl Source {
                 Form::Env => Channels::Required,
                 Form::Standby { .. } => Channels::Optional,
             },
+            listed: Vec::new(),
         }
     }
 
@@ -165,9 +192,10 @@ impl Source {
         self.process.get(name).map(String::as_str)
     }
 
-    /// What only a look around can tell: who may read the file, whether key files are there, whether the log starts.
+    /// What only a look around can tell: who may read the file, whether key files are there, whether the log starts, which
+    /// targets of a list are left out.
     pub fn remarks(&self, loaded: &Loaded) -> Vec<Problem> {
-        let mut remarks: Vec<Problem> = self.readable_by_others().into_iter().collect();
+        let mut remarks: Vec<Problem> = self.readable_by_others().into_iter().chain(self.held.remarks()).collect();
         if self.file.is_none() && loaded.report.is_broken() {
             let what = "there is no file `.env` in this folder, and none beside the binary";
             let hint = "`monitor init` writes one, --env-file names another";

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::env::{Env, Group, Key, Reader, Scope, Scoped, Secret, value};
 use crate::message::Language;
 
+use super::discovery;
+
 /// Language.
 pub const LANGUAGE: Key<Language> = Key::new(Scope::Global, "LANGUAGE", |text| {
     value::word(text, &[("en", Language::En), ("ru", Language::Ru), ("ko", Language::Ko)])
@@ -62,7 +64,7 @@ pub struct General {
     pub state_file: Option<PathBuf>,
 }
 
-/// Reads the section; `pairs` are as many as MAPPINGS names, if it can be read.
+/// Reads the section; `pairs` are as many as MAPPINGS names, if it can be read and no others come and go.
 pub fn read(global: &Scoped<'_>, pairs: Option<usize>) -> Option<General> {
     let (language, state_dir) = (global.get(&LANGUAGE), global.get(&STATE_DIR));
     let (database_url, heartbeat) = (global.optional(&DATABASE_URL), global.optional(&HEARTBEAT_URL));
@@ -72,6 +74,12 @@ pub fn read(global: &Scoped<'_>, pairs: Option<usize>) -> Option<General> {
     {
         let what = format!("holds one word about one pair, and MAPPINGS names {pairs}");
         global.problem(&STATE_FILE, what, "map one pair, or remove STATE_FILE");
+    }
+    if let Some(Some(_)) = &state_file
+        && discovery::is_on(global)
+    {
+        let what = "holds one word about one pair, and with DISCOVERY_URL pairs come and go";
+        global.problem(&STATE_FILE, what, "remove STATE_FILE or DISCOVERY_URL");
     }
     let state_dir = state_dir?;
     let database_url = database_url?.unwrap_or_else(|| default_store(&state_dir));

@@ -18,5 +18,4 @@ pub const KEYS: &[Later] = &[
     global("EMAIL_TO"),
     global("LISTEN"),
     global("API_TOKEN"),
-    global("DISCOVERY_URL"),
 ];

@@ -3,7 +3,7 @@
 //! Each section reads its own keys and lists them for the reference; here the sections are joined and their relations
 //! checked. Reading files and the process environment is the business of `app`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -12,11 +12,12 @@ use jiff::tz::TimeZone;
 
 use crate::domain::guard;
 use crate::domain::maintenance::Calendar;
-use crate::domain::name::{ServerName, SiteName};
+use crate::domain::name::{PairName, ServerName, SiteName};
 use crate::env::{Catalogue, Env, Group, KeyInfo, Names, Reader, Redactor, Report, Secret, Setting};
 use crate::message::Language;
 use crate::probe;
 
+pub mod discovery;
 pub mod general;
 pub mod guards;
 pub mod ladder;
@@ -69,6 +70,8 @@ pub struct Config {
     pub sites: BTreeMap<SiteName, Site>,
     /// The pairs, in the order of `MAPPINGS`.
     pub pairs: Vec<Pair>,
+    /// The list that more pairs come from.
+    pub discovery: Option<discovery::Discovery>,
     /// The Telegram channel, where there may be none.
     pub telegram: Option<telegram::Telegram>,
     /// Masks every secret that was read.
@@ -97,12 +100,20 @@ pub struct Surroundings {
     pub now: Timestamp,
     /// Whether people have to be told.
     pub channels: Channels,
+    /// Pairs of the list of `DISCOVERY_URL`; their keys are laid under the rest.
+    pub listed: Vec<PairName>,
 }
 
 impl Default for Surroundings {
     /// Nothing around, in UTC, at a time when nothing is over yet.
     fn default() -> Self {
-        Self { ssh_agent: None, zone: TimeZone::UTC, now: Timestamp::UNIX_EPOCH, channels: Channels::Required }
+        Self {
+            ssh_agent: None,
+            zone: TimeZone::UTC,
+            now: Timestamp::UNIX_EPOCH,
+            channels: Channels::Required,
+            listed: Vec::new(),
+        }
     }
 }
 
@@ -132,9 +143,13 @@ pub struct Loaded {
 pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surroundings) -> Loaded {
     let reader = Reader::new(env, read);
     let global = reader.global();
-    let mappings = pairs::mappings(&global);
+    let discovery = discovery::read(&global);
+    let open = discovery::is_on(&global);
+    let sites = if open { discovery::sites(env) } else { BTreeSet::new() };
+    let mappings = pairs::mappings(&global, open.then_some(&around.listed));
     let names = Names::new(mappings.iter().flatten().map(|pair| (pair.site.as_str(), pair.server.as_str())));
-    let general = general::read(&global, mappings.as_ref().map(Vec::len));
+    let names = if open { names.open(sites.iter().map(SiteName::as_str)) } else { names };
+    let general = general::read(&global, mappings.as_ref().map(Vec::len).filter(|_| !open));
     let log = log::read(&global);
     let pace = pace::read(&global);
     let guard = guards::read(&global);
@@ -144,9 +159,10 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let host_keys = global.get(&site::SSH_HOST_KEYS);
     let telegram = telegram::read(&global, around.channels);
     let pairs::Read { mut servers, sites, pairs } =
-        pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
+        pairs::read(&reader, mappings.as_deref().unwrap_or_default(), &sites, around);
     let safer = guards::safer(&global);
     let mut secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
+    secrets.extend(discovery.iter().flatten().flat_map(discovery::Discovery::secrets));
     let acts = sites.iter().flat_map(|sites| sites.values()).filter_map(|site| site.act.as_ref());
     secrets.extend(acts.flat_map(Act::secrets));
     let redactor = redactor(&secrets);
@@ -171,6 +187,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             servers: servers?,
             sites: sites?,
             pairs: pairs?,
+            discovery: discovery?,
             telegram: telegram?,
             redactor: redactor.clone(),
             secrets,
@@ -208,8 +225,8 @@ fn redactor(secrets: &[Secret]) -> Redactor {
 fn settings(reader: &Reader<'_>, redactor: &Redactor) -> Vec<Setting> {
     let mut settings = reader.settings();
     for setting in &mut settings {
-        if setting.name == server::URL.name
-            && setting.scope == server::URL.scope
+        let is = |name, scope| setting.name == name && setting.scope == scope;
+        if (is(server::URL.name, server::URL.scope) || is(discovery::URL.name, discovery::URL.scope))
             && let Some(shown) = shown(&setting.value)
         {
             setting.value = shown;
@@ -230,6 +247,7 @@ pub fn groups() -> &'static [Group<'static>] {
     static GROUPS: LazyLock<Vec<Group<'static>>> = LazyLock::new(|| {
         vec![
             pairs::GROUP,
+            discovery::GROUP,
             pace::GROUP,
             server::GROUP,
             Group {

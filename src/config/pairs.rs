@@ -8,7 +8,7 @@ use crate::env::{Group, Key, Reader, Scope, Scoped};
 
 use super::ladder::{self, Ladder, Rung};
 use super::site::Place;
-use super::{Server, Site, Surroundings, server, site};
+use super::{Server, Site, Surroundings, discovery, server, site};
 
 /// The pairs.
 pub const MAPPINGS: Key<Vec<PairName>> = Key::new(Scope::Global, "MAPPINGS", mapped)
@@ -16,7 +16,8 @@ pub const MAPPINGS: Key<Vec<PairName>> = Key::new(Scope::Global, "MAPPINGS", map
         "Pairs as `DC:SRV`, separated by commas: which server is probed, and on which site its command runs; `DC3:SRV4,DC1:SRV5` are two.",
         "DC3:SRV4",
     )
-    .required();
+    .otherwise("required, unless DISCOVERY_URL is set")
+    .typical();
 
 /// The keys of this section.
 pub const GROUP: Group<'static> =
@@ -56,9 +57,13 @@ pub struct Read {
     pub pairs: Option<Vec<Pair>>,
 }
 
-/// Reads `MAPPINGS`.
-pub fn mappings(global: &Scoped<'_>) -> Option<Vec<PairName>> {
-    let mappings = global.get(&MAPPINGS)?;
+/// Reads `MAPPINGS`, which need not be set where there is a list of others; those follow.
+pub fn mappings(global: &Scoped<'_>, listed: Option<&Vec<PairName>>) -> Option<Vec<PairName>> {
+    let mut mappings = match listed {
+        None => global.get(&MAPPINGS)?,
+        Some(_) => global.optional(&MAPPINGS)?.unwrap_or_default(),
+    };
+    mappings.extend(listed.into_iter().flatten().cloned());
     one_key_one_meaning(global, &mappings);
     Some(mappings)
 }
@@ -85,16 +90,24 @@ fn one_key_one_meaning(global: &Scoped<'_>, mappings: &[PairName]) {
     }
 }
 
-/// Reads everything the pairs need; each server and site once, every problem of each.
-pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -> Read {
+/// Reads everything the pairs need, and the sites that more pairs may come to; each server and site once, every problem of
+/// each.
+pub fn read(reader: &Reader<'_>, mappings: &[PairName], more: &BTreeSet<SiteName>, around: &Surroundings) -> Read {
     let mut servers: BTreeMap<ServerName, Option<Server>> = BTreeMap::new();
     let mut sites: BTreeMap<SiteName, Option<Site>> = BTreeMap::new();
     for PairName { site, server } in mappings {
         servers.entry(server.clone()).or_insert_with(|| server::read(&reader.scoped(server.as_str())));
+        if !sites.contains_key(site) {
+            let keys = reader.scoped(site.as_str());
+            sites.insert(site.clone(), site::read(&reader.global(), &keys, around));
+        }
+    }
+    // No pair may need them yet; what is wrong with them has to be known before one does.
+    for site in more {
         let keys = reader.scoped(site.as_str());
         sites.entry(site.clone()).or_insert_with(|| site::read(&reader.global(), &keys, around));
     }
-    depends_on_known(reader, &servers);
+    depends_on_known(reader, &servers, discovery::is_on(&reader.global()));
     looked_at_through_hosts(reader, &servers, &sites);
     let base = ladder::of_agent(reader);
     let of_site: BTreeMap<&SiteName, Ladder> = sites
@@ -149,19 +162,23 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], around: &Surroundings) -
 }
 
 /// What a server depends on has to be watched itself, and not through itself.
-fn depends_on_known(reader: &Reader<'_>, servers: &BTreeMap<ServerName, Option<Server>>) {
+/// Where pairs come and go, one that has gone holds nobody.
+fn depends_on_known(reader: &Reader<'_>, servers: &BTreeMap<ServerName, Option<Server>>, open: bool) {
     let parents = |name: &ServerName| servers.get(name).and_then(Option::as_ref).map(|server| &server.depends_on);
     for name in servers.keys() {
         let keys = reader.scoped(name.as_str());
         for parent in parents(name).into_iter().flatten() {
             if !servers.contains_key(parent) {
                 let there: Vec<&str> = servers.keys().map(ServerName::as_str).take(20).collect();
-                let what = format!("names `{parent}`, which no pair of MAPPINGS watches");
-                keys.problem(
-                    &server::DEPENDS_ON,
-                    what,
-                    format!("map it too, or take it out; there are {}", there.join(", ")),
-                );
+                let hint = format!("map it too, or take it out; there are {}", there.join(", "));
+                if open {
+                    let what =
+                        format!("names `{parent}`, which neither MAPPINGS nor the list of DISCOVERY_URL has now");
+                    keys.warn(&server::DEPENDS_ON, what, hint);
+                } else {
+                    let what = format!("names `{parent}`, which no pair of MAPPINGS watches");
+                    keys.problem(&server::DEPENDS_ON, what, hint);
+                }
             }
         }
         let (mut known, mut next) = (BTreeSet::new(), vec![name]);

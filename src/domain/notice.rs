@@ -53,6 +53,11 @@ pub enum News {
         /// Where it stands.
         up: bool,
     },
+    /// The pair was down, and is watched no more: nobody will say that it recovered.
+    Retired {
+        /// How long its incident lasted until then.
+        down_for: Duration,
+    },
     /// What was run on recovery did not succeed, or was not permitted.
     Aftercare {
         /// What was done.

@@ -222,11 +222,15 @@ impl Batch {
         self.writes.push(Write::IncidentClosed { id, at: self.at, closing });
     }
 
-    /// The pair is watched no more.
-    pub fn retired(&mut self, outage: Option<&Outage>) {
+    /// The pair is watched no more; people who were told that it is down are told so.
+    pub fn retired(&mut self, outage: Option<&Outage>, environment: Option<Environment>) {
         if let Some(outage) = outage {
             let (id, at) = (outage.incident, self.at);
             self.writes.push(Write::IncidentClosed { id, at, closing: Closing::Retired });
+            if outage.told {
+                let down_for = Duration::try_from(at.duration_since(outage.since)).unwrap_or_default();
+                self.tell(id, environment, News::Retired { down_for });
+            }
         }
         self.writes.extend(self.pair.clone().map(|pair| Write::PairForgotten { pair }));
     }

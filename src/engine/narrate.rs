@@ -170,7 +170,8 @@ impl Narrator {
             }
             News::Settled { up } => tracing::info!(%pair, up, "{}", self.text(&Line::Settled { pair, up: *up })),
             // Each has a line of its own, written where it is decided.
-            News::Unseen { .. }
+            News::Retired { .. }
+            | News::Unseen { .. }
             | News::SeenAgain { .. }
             | News::Aftercare { .. }
             | News::Storm { .. }

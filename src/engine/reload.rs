@@ -36,7 +36,7 @@ impl Engine {
                 if let Some((incident, command)) = left.judge.disown(None) {
                     self.left_running(pair, incident, command, Refusal::Retired, &mut batch);
                 }
-                batch.retired(left.judge.outage());
+                batch.retired(left.judge.outage(), left.plan.environment);
                 self.ledger.record(batch);
             }
         }

@@ -87,10 +87,11 @@ impl Engine {
             if let Some((incident, command)) = state.disown(None) {
                 self.left_running(&pair, incident, command, Refusal::Retired, &mut batch);
             }
-            batch.retired(match &state {
-                State::Down(outage) => Some(outage),
+            let outage = match &state {
+                State::Down(outage) => Some(&**outage),
                 State::Fresh | State::Up { .. } => None,
-            });
+            };
+            batch.retired(outage, None);
             self.ledger.record(batch);
         }
         for order in &saved.unfinished {

@@ -86,15 +86,24 @@ impl<'a> Index<'a> {
 
     /// Judges a key that means nothing here.
     pub(super) fn stranger(&self, place: Place, key: &str, meaning: &Meaning, search: bool) -> Problem {
-        if let Some(near) = search.then(|| self.neighbour(key, meaning)).flatten() {
+        let comes_and_goes = self.names.open && matches!(meaning, Meaning::Unmapped { .. });
+        if let Some(near) = (search && !comes_and_goes).then(|| self.neighbour(key, meaning)).flatten() {
             return Problem::error(place, nameable(key), "is not known").hint(format!("did you mean `{near}`?"));
         }
         if let Meaning::Unmapped { prefix, scopes, .. } = meaning {
+            let nouns: Vec<_> = scopes.iter().map(|scope| scope.noun()).collect();
+            let nouns = nouns.join(" or ");
+            if self.names.open {
+                let what = format!(
+                    "is ignored for now: neither MAPPINGS nor the list of DISCOVERY_URL has a {nouns} `{}`",
+                    shown(nameable(prefix))
+                );
+                return Problem::warning(place, nameable(key), what).hint("remove the line, unless it is to come back");
+            }
             if self.names.pairs.is_empty() {
                 return Problem::warning(place, nameable(key), "is ignored: nothing is mapped").hint("set MAPPINGS");
             }
-            let nouns: Vec<_> = scopes.iter().map(|scope| scope.noun()).collect();
-            let what = format!("is ignored: MAPPINGS has no {} `{}`", nouns.join(" or "), shown(nameable(prefix)));
+            let what = format!("is ignored: MAPPINGS has no {nouns} `{}`", shown(nameable(prefix)));
             return Problem::warning(place, nameable(key), what).hint("map it, or remove the line");
         }
         let problem = Problem::warning(place, nameable(key), "is not known, ignored");

@@ -79,6 +79,16 @@ impl Env {
         self.overlaid(name, values)
     }
 
+    /// Every name that stands before `_{suffix}` in a key that the file itself sets; in the process environment only where
+    /// there is no file, because other programs have their variables there.
+    pub fn named<'s>(&'s self, suffix: &'s str) -> impl Iterator<Item = &'s str> {
+        let own = self.file.iter().filter(|(_, (text, spot))| !spot.over && !text.trim().is_empty());
+        let no_file = self.bare.is_empty() && self.file.values().all(|(_, spot)| spot.over);
+        let process = self.process_keys().filter(move |_| no_file);
+        let keys = own.map(|(key, _)| key.as_str()).chain(process);
+        keys.filter_map(move |key| key.strip_suffix(suffix)?.strip_suffix('_'))
+    }
+
     /// Joins nothing but the process environment: there is no file.
     pub fn without_file(process: BTreeMap<String, String>) -> Self {
         Self::new(".env", b"", process)

@@ -17,6 +17,8 @@ pub struct Names {
     sites: HashSet<String>,
     servers: HashSet<String>,
     pub(super) pairs: HashSet<String>,
+    /// Whether more of them come and go.
+    pub(super) open: bool,
 }
 
 impl Names {
@@ -29,6 +31,15 @@ impl Names {
             names.pairs.insert(format!("{site}_{server}"));
         }
         names
+    }
+
+    /// Adds sites that no pair has yet, and says that servers and pairs come and go: keys for those that are not there now
+    /// are no slips of the pen.
+    #[must_use]
+    pub fn open<'a>(mut self, sites: impl IntoIterator<Item = &'a str>) -> Self {
+        self.sites.extend(sites.into_iter().map(str::to_owned));
+        self.open = true;
+        self
     }
 
     pub(super) fn of(&self, scope: Scope) -> Option<&HashSet<String>> {

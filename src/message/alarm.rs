@@ -51,6 +51,9 @@ pub fn alarm(news: &News, pair: &str, words: &Catalogue, facts: &Facts) -> Optio
         }
         News::Settled { up: true } => plain("state-settled", "alarm-settled-up", fields([])),
         News::Settled { up: false } => plain("state-settled-down", "alarm-settled-down", fields([])),
+        News::Retired { down_for } => {
+            plain("state-retired", "alarm-retired", fields([("span", own(span(*down_for, words)))]))
+        }
         News::Storm { down, of } => {
             plain("state-storm", "alarm-storm", fields([("down", count(*down)), ("of", count(*of))]))
         }

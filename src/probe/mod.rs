@@ -237,6 +237,11 @@ impl fmt::Debug for Target {
     }
 }
 
+/// Schemes that a list from outside may name: they ask over the network and run nothing. What is not among them is refused.
+pub fn listable() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().filter(|kind| kind.listable).flat_map(|kind| kind.schemes).copied()
+}
+
 fn schemes() -> String {
     KINDS.iter().flat_map(|kind| kind.schemes).copied().collect::<Vec<_>>().join(", ")
 }

@@ -32,7 +32,7 @@ pub struct State {
     pub channels: Vec<watch::Receiver<ChannelHealth>>,
     /// How the store fares.
     pub recorder: Recorder,
-    /// What else is in trouble, a sentence each: the log.
+    /// What else is in trouble, a sentence each: the log, the audit, the list of `DISCOVERY_URL`.
     pub troubles: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Reads the configuration again.
     pub reload: Reload,

@@ -234,6 +234,8 @@ fn the_sample_file_passes_as_it_stands_and_with_every_line_on() {
                 line if is_of(line, &["SRV4_CA_FILE=", "SRV4_CLIENT_CERT=", "SRV4_CLIENT_KEY="]) => {
                     writeln!(on, "{}={}", line.split('=').next().unwrap(), pem.display()).unwrap();
                 }
+                // One word about one pair, and pairs that come and go: there is STATE_FILE or a list.
+                line if is_of(line, &["DISCOVERY_URL=", "DISCOVERY_TOKEN="]) => on.push('\n'),
                 "DC3_LOCAL=false" if is_of("DC3_PID_FILE=", mine) => on.push_str("DC3_LOCAL=true\n"),
                 line if remedies.iter().any(|other| *other != mine && is_of(line, other)) => on.push('\n'),
                 line => writeln!(on, "{line}").unwrap(),

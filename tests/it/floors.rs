@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bot", 6),
     ("heat", 6),
     ("failover", 6),
+    ("discovery", 6),
     ("app", 7),
     ("cli", 8),
 ];

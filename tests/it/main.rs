@@ -13,6 +13,7 @@ mod cli;
 mod demo;
 mod dependencies;
 mod deploy;
+mod discovery;
 mod docs;
 mod engine;
 mod env_file;

@@ -186,6 +186,7 @@ impl Tape {
             News::Unseen { .. } => ("unseen", None, None),
             News::SeenAgain { .. } => ("seen", None, None),
             News::Expiring { .. } => ("expiring", None, None),
+            News::Retired { .. } => ("retired", None, None),
             News::Aftercare { deed } => ("aftercare", None, Some(done(deed))),
             News::Storm { .. } => ("storm", None, None),
             News::StormOver { .. } => ("storm_over", None, None),
@@ -200,6 +201,7 @@ impl Tape {
             }
             News::Failed(_)
             | News::Recovered(_)
+            | News::Retired { .. }
             | News::Aftercare { .. }
             | News::Unseen { .. }
             | News::SeenAgain { .. }

@@ -87,6 +87,9 @@ fn header(out: &mut String, overview: &Overview, screen: &Screen) {
         let trouble = overview.store_trouble.as_deref().unwrap_or("nothing reaches the disk");
         say(out, screen, BAD, &format!("store: {trouble}"));
     }
+    for trouble in &overview.troubles {
+        say(out, screen, ODD, &line(trouble, 500));
+    }
     out.push('\n');
 }
 
@@ -224,6 +227,7 @@ mod tests {
             channels: vec![ChannelHealth { channel: "telegram".to_owned(), waiting: 2, delivered: 0, trouble }],
             store_healthy: false,
             store_trouble: Some("the disk is full".to_owned()),
+            troubles: vec!["discovery: the list cannot be read \u{1b}[2J".to_owned()],
         }
     }
 

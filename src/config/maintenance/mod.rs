@@ -11,7 +11,7 @@ use crate::domain::name::{PairName, ServerName, SiteName};
 use crate::env::problem::shown;
 use crate::env::{Group, Key, Scope, Scoped, value};
 
-use super::Surroundings;
+use super::{Surroundings, discovery};
 
 /// Planned times.
 pub const MAINTENANCE: Key<String> = Key::new(Scope::Global, "MAINTENANCE", value::text)
@@ -34,6 +34,7 @@ const LISTED: usize = 12;
 /// Reads the section. Without pairs their names are not judged: what is wrong with them is told already.
 pub fn read(global: &Scoped<'_>, pairs: Option<&[PairName]>, around: &Surroundings) -> Option<Calendar> {
     let text = global.optional(&MAINTENANCE)?.unwrap_or_default();
+    let open = discovery::is_on(global);
     let mut windows = Vec::new();
     let mut good = true;
     for written in text.split([';', '\n']).map(str::trim).filter(|written| !written.is_empty()) {
@@ -46,6 +47,13 @@ pub fn read(global: &Scoped<'_>, pairs: Option<&[PairName]>, around: &Surroundin
         for name in names {
             match whom(name, pairs) {
                 Ok(whom) => scope.extend(whom),
+                // What comes and goes has its window when it is there. A scope without names would be everything.
+                Err((what, _)) if open && !absent(name).is_empty() => {
+                    scope.extend(absent(name));
+                    let what = format!("in `{}` {what} now", shown(written));
+                    let hint = "mend it, unless the list of DISCOVERY_URL is to bring it back";
+                    global.warn(&MAINTENANCE, what, hint);
+                }
                 Err((what, hint)) => wrong(what, hint),
             }
         }
@@ -72,6 +80,14 @@ fn whom(name: &str, pairs: Option<&[PairName]>) -> Result<Vec<Whom>, (String, St
     let server = ServerName::new(name).ok().filter(|server| pairs.iter().any(|pair| pair.server == *server));
     let found: Vec<Whom> = site.map(Whom::Site).into_iter().chain(server.map(Whom::Server)).collect();
     if found.is_empty() { Err(unknown(name, pairs)) } else { Ok(found) }
+}
+
+/// What a name that is not there now can mean.
+fn absent(name: &str) -> Vec<Whom> {
+    let pair = name.parse().ok().map(Whom::Pair);
+    let site = SiteName::new(name).ok().map(Whom::Site);
+    let server = ServerName::new(name).ok().map(Whom::Server);
+    pair.into_iter().chain(site).chain(server).collect()
 }
 
 fn unknown(name: &str, pairs: &[PairName]) -> (String, String) {

@@ -279,5 +279,12 @@ fn opens(news: &News) -> bool {
 
 /// True for what ends its incident: nothing answers it.
 fn closes(news: &News) -> bool {
-    matches!(news, News::Recovered(_) | News::StormOver { .. } | News::Reconnected { .. } | News::SeenAgain { .. })
+    matches!(
+        news,
+        News::Recovered(_)
+            | News::Retired { .. }
+            | News::StormOver { .. }
+            | News::Reconnected { .. }
+            | News::SeenAgain { .. }
+    )
 }

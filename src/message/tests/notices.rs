@@ -297,6 +297,7 @@ fn every_alarm_fits_one_message_and_names_whom_it_is_about_in_every_language() {
         News::Expiring { ends: at(), days: 0 },
         News::Settled { up: true },
         News::Settled { up: false },
+        News::Retired { down_for: std::time::Duration::from_secs(90_061) },
         News::Aftercare { deed: deed() },
         News::Drill(drill),
     ];

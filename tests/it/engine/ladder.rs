@@ -310,7 +310,7 @@ async fn a_start_whose_pair_is_taken_out_is_told_because_nobody_ends_it_any_more
     world.until(10.0).await;
     watch.handle.reload(plans(vec![b], calm())).await.unwrap();
     world.until(20.0).await;
-    assert_eq!(told_of(&world, "A"), ["down #1 executed", "aftercare retired"]);
+    assert_eq!(told_of(&world, "A"), ["down #1 executed", "aftercare retired", "retired"]);
     assert_eq!(world.count("A", "run stop"), 0);
     watch.end().await;
 }

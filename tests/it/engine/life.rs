@@ -138,7 +138,9 @@ async fn a_reload_adds_removes_and_keeps_and_counters_survive() {
     let next = vec![world.plan(pair("KEPT", vec![]), down), world.plan(pair("NEW", vec![]), up)];
     let reloaded = watch.handle.reload(plans(next, calm())).await.unwrap();
     assert_eq!((reloaded.added, reloaded.removed, reloaded.kept), (1, 1, 1));
-    assert_eq!(world.words("GONE").last().unwrap(), "forget");
+    // Who was told that it is down is told that nobody looks any more.
+    assert_eq!(world.words("GONE").iter().rev().take(2).collect::<Vec<_>>(), ["tell retired", "forget"]);
+    assert_eq!(world.count("KEPT", "tell retired"), 0);
     assert_eq!(world.words("incident"), ["close retired"]);
     let probes = world.count("GONE", "probe");
     world.until(110.0).await;

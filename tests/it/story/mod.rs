@@ -3,6 +3,7 @@
 mod commands;
 mod crash;
 mod cross_check;
+mod discovery;
 mod disk;
 mod guards;
 mod hosts;

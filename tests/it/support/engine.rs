@@ -359,6 +359,7 @@ fn tell(notice: &Notice) -> String {
         News::Recovered(up) => format!("tell up #{}{}", up.failures, if up.while_off { " while off" } else { "" }),
         News::Flapping { .. } => "tell flapping".to_owned(),
         News::Settled { up } => format!("tell settled {}", if *up { "up" } else { "down" }),
+        News::Retired { .. } => "tell retired".to_owned(),
         News::Aftercare { deed: Deed::Command { run, .. } } => format!("tell aftercare {}", run.status.as_str()),
         News::Aftercare { deed: Deed::Refused { refusal, .. } } => format!("tell aftercare {}", refusal.as_str()),
         News::Aftercare { .. } => "tell aftercare".to_owned(),

@@ -1,0 +1,173 @@
+//! Who is on the list, who has vanished from it and how long ago: pure reckoning. Time comes in as what has passed while the
+//! list could be read, so that a list that cannot be read lets nobody vanish.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::name::{PairName, ServerName};
+
+use super::list::Listed;
+use super::{Entry, LeftOut};
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// What it comes to.
+    pub entry: Entry,
+    /// When a list last had it.
+    pub seen: Timestamp,
+    /// How long lists have been without it; none when the last one had it.
+    pub missing: Option<Duration>,
+}
+
+/// Everybody who is watched because of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roll {
+    /// In the order of the list; then those that it has lost.
+    pub members: Vec<Member>,
+    /// When the list was last read; none when it never was.
+    pub read: Option<Timestamp>,
+    /// Where it was read, as people may see it.
+    pub from: String,
+}
+
+/// What a list changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Who is new.
+    pub added: Vec<PairName>,
+    /// Whose keys are others.
+    pub changed: Vec<PairName>,
+    /// Who is missing for the first time.
+    pub missing: Vec<PairName>,
+    /// Who was missing, and is there again.
+    pub back: Vec<PairName>,
+    /// Who is watched no more: missing for longer than the grace, or moved to another site.
+    pub retired: Vec<PairName>,
+    /// True when more than half of those who were there are missing at once.
+    pub lost_most: bool,
+}
+
+impl Change {
+    /// True when something else is to be watched than before.
+    pub fn is_effective(&self) -> bool {
+        !(self.added.is_empty() && self.changed.is_empty() && self.retired.is_empty())
+    }
+
+    /// True when there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        !self.is_effective() && self.missing.is_empty() && self.back.is_empty()
+    }
+}
+
+impl Roll {
+    /// Everybody's entry, with its line in the file.
+    pub fn entries(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        (Self::FIRST_LINE..).zip(self.members.iter().map(|member| &member.entry))
+    }
+
+    /// The line of the first member in the file.
+    pub const FIRST_LINE: u32 = 2;
+
+    /// How many the last list had.
+    pub fn present(&self) -> usize {
+        self.members.iter().filter(|member| member.missing.is_none()).count()
+    }
+
+    /// True when somebody is missing, whose time runs.
+    pub fn is_waiting(&self) -> bool {
+        self.members.iter().any(|member| member.missing.is_some())
+    }
+
+    /// Drops what stands in a list twice. A name that two targets claim belongs to the one that has it already, else to the
+    /// first one.
+    pub fn settle(&self, listed: &mut Listed) {
+        let had: HashMap<&ServerName, &Entry> =
+            self.members.iter().map(|member| (&member.entry.pair.server, &member.entry)).collect();
+        let mut owner: HashMap<ServerName, usize> = HashMap::new();
+        for (at, entry) in listed.entries.iter().enumerate() {
+            let place = owner.entry(entry.pair.server.clone()).or_insert(at);
+            let is_old = had.get(&entry.pair.server).is_some_and(|old| old.keys == entry.keys);
+            let held = listed
+                .entries
+                .get(*place)
+                .is_some_and(|first| had.get(&first.pair.server).is_some_and(|old| old.keys == first.keys));
+            if is_old && !held {
+                *place = at;
+            }
+        }
+        let kept: HashMap<ServerName, Entry> =
+            owner.into_iter().filter_map(|(server, at)| Some((server, listed.entries.get(at)?.clone()))).collect();
+        let mut pairs = HashSet::new();
+        for entry in std::mem::take(&mut listed.entries) {
+            let server = &entry.pair.server;
+            if kept.get(server).is_some_and(|first| first.keys != entry.keys) {
+                let why = format!("has the name `{server}` of another target; give it a label `server`");
+                listed.left_out.push(LeftOut::named(entry.url(), why));
+            } else if pairs.insert(entry.pair.clone()) {
+                listed.entries.push(entry);
+            }
+        }
+    }
+
+    /// Takes in a list that was read at `now`, `passed` after the last one that was.
+    pub fn update(&mut self, entries: Vec<Entry>, passed: Duration, grace: Duration, now: Timestamp) -> Change {
+        let before = self.present();
+        let servers: HashSet<ServerName> = entries.iter().map(|entry| entry.pair.server.clone()).collect();
+        let old = std::mem::take(&mut self.members);
+        let mut old_order = Vec::new();
+        let mut known: HashMap<PairName, Member> = HashMap::with_capacity(old.len());
+        for member in old {
+            old_order.push(member.entry.pair.clone());
+            known.insert(member.entry.pair.clone(), member);
+        }
+        let mut change = Change::default();
+        for entry in entries {
+            let pair = entry.pair.clone();
+            match known.remove(&pair) {
+                None => change.added.push(pair),
+                Some(member) => {
+                    if member.missing.is_some() {
+                        change.back.push(pair.clone());
+                    }
+                    if member.entry != entry {
+                        change.changed.push(pair);
+                    }
+                }
+            }
+            self.members.push(Member { entry, seen: now, missing: None });
+        }
+        for pair in old_order {
+            let Some(mut member) = known.remove(&pair) else { continue };
+            let missing = match member.missing {
+                None => {
+                    change.missing.push(pair.clone());
+                    Duration::ZERO
+                }
+                Some(missing) => missing.saturating_add(passed),
+            };
+            // One that stands elsewhere now has moved: its old site has no business with it.
+            if missing >= grace || servers.contains(&pair.server) {
+                change.retired.push(pair);
+                continue;
+            }
+            member.missing = Some(missing);
+            self.members.push(member);
+        }
+        change.lost_most = change.missing.len().saturating_mul(2) > before;
+        self.read = Some(now);
+        change
+    }
+
+    /// Takes in that the list is the same as the last one.
+    pub fn confirm(&mut self, passed: Duration, grace: Duration, now: Timestamp) -> Change {
+        let there = self.members.iter().filter(|member| member.missing.is_none());
+        let entries = there.map(|member| member.entry.clone()).collect();
+        self.update(entries, passed, grace, now)
+    }
+}
+
+#[cfg(test)]
+mod tests;
