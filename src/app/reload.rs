@@ -14,7 +14,7 @@ use crate::message::Line;
 use crate::probe::wire::Kit;
 
 use super::agent::{current, voice};
-use super::log::{self, LogGuard};
+use super::log::LogGuard;
 use super::masks::Masks;
 use super::plans::{self, Hosts};
 use super::source::Source;
@@ -93,7 +93,6 @@ impl Reloader {
     async fn try_reload(&self, masks: &mut Masks) -> Result<Reloaded, String> {
         let loaded = self.source.load().map_err(|error| error.to_string())?;
         let Some(mut config) = loaded.config else { return Err(loaded.report.to_string()) };
-        log::check_level(&config.log.level).map_err(|error| crate::store::in_one_line(&error))?;
         // The old secrets too: commands that run still use them, and so does what is read at start only.
         config.redactor = masks.learn(&config.secrets)?;
         // From here on both are masked, so this may stay when the rest is refused.

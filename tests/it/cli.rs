@@ -228,9 +228,13 @@ fn the_sample_file_passes_as_it_stands_and_with_every_line_on() {
 }
 
 #[test]
-fn a_log_level_that_would_keep_the_agent_from_starting_is_found_by_check() {
-    let told = Folder::with(&(SEED.to_owned() + "LOG_LEVEL=loud\n")).run(&["check"]);
-    assert!(told.code == 2 && told.out.contains("LOG_LEVEL"), "{}", told.all());
+fn a_log_level_that_means_nothing_is_told_with_all_that_is_wrong_by_check_and_at_the_start() {
+    let folder = Folder::with(&(SEED.to_owned() + "LOG_LEVEL=loud\nCHECK_TIMEOUT=soon\n"));
+    let (check, run) = (folder.run(&["check"]), folder.run(&["run"]));
+    assert!(check.code == 2 && run.code == 2, "{}{}", check.all(), run.all());
+    for told in [check.out, run.err] {
+        assert!(told.contains("LOG_LEVEL: found `loud`, expected debug") && told.contains("CHECK_TIMEOUT"), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
