@@ -8,7 +8,7 @@ use crate::domain::remedy::{Run, RunStatus, Verdict};
 use crate::engine::handle::HealReport;
 
 use super::client::{Client, asked};
-use super::screen::{BAD, GOOD, Screen, line, lines, millis};
+use super::screen::{BAD, GOOD, ODD, Screen, line, lines, millis};
 use super::{FAILED, FINE, complain, say};
 
 /// Which pair, and which rung.
@@ -54,7 +54,18 @@ fn tell(report: &HealReport, screen: &Screen) {
         tell_run(run);
     }
     let after = |time: Duration| millis(time.as_secs_f64() * 1000.0);
+    let failed = report.run.as_ref().is_some_and(|run| run.status != RunStatus::Executed);
     let verdict = match (&report.verdict, report.up_after) {
+        // Nothing was down, so nothing was healed.
+        (Verdict::Healed, Some(_)) if report.was_up && failed => {
+            screen.paint(ODD, "it was up before and is still up; the command did not succeed")
+        }
+        (Verdict::Healed, Some(_)) if report.was_up => {
+            screen.paint(GOOD, "it was up before; the command ran and it is still up")
+        }
+        (Verdict::RanButDown, _) if report.was_up => {
+            screen.paint(BAD, "it was up before; the command ran, and no probe saw it up within VERIFY_WINDOW")
+        }
         (Verdict::Healed, Some(up)) => screen.paint(GOOD, &format!("healed: a probe saw it up {} later", after(up))),
         (Verdict::Healed, None) => screen.paint(GOOD, "healed"),
         (Verdict::RanButDown, _) => {

@@ -36,6 +36,9 @@ pub struct HealReport {
     /// From the end of the command to the probe that saw the pair up.
     #[serde(rename = "up_after_ms", with = "crate::domain::millis::option", default)]
     pub up_after: Option<Duration>,
+    /// True when the last check before the command saw it up: there was nothing to heal.
+    #[serde(default)]
+    pub was_up: bool,
 }
 
 /// The answer to an approval.

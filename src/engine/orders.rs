@@ -97,7 +97,8 @@ impl Engine {
                 self.ledger.record(batch);
                 let command = wanted.command.to_string();
                 let verdict = Verdict::Skipped(refusal);
-                let _ = reply.send(HealReport { pair: pair.clone(), command, run: None, verdict, up_after: None });
+                let (run, up_after, was_up) = (None, None, false);
+                let _ = reply.send(HealReport { pair: pair.clone(), command, run, verdict, up_after, was_up });
             }
         }
         Ok(())

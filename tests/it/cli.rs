@@ -430,7 +430,10 @@ fn a_running_agent_is_asked_ordered_and_audited() {
     let probe = folder.run(&["probe", "DC3-SRV4"]);
     assert!(probe.code == 0 && probe.out.contains("by the running agent"), "{}", probe.all());
     let heal = folder.run(&["heal", "DC3-SRV4"]);
-    assert!(heal.code == 0 && heal.out.contains("exit code 0") && heal.out.contains("healed"), "{}", heal.all());
+    assert!(heal.code == 0 && heal.out.contains("exit code 0"), "{}", heal.all());
+    assert!(heal.out.contains("it was up before; the command ran and it is still up"), "{}", heal.all());
+    let heal_json = folder.run(&["heal", "DC3-SRV4", "--json"]).json();
+    assert_eq!((&heal_json["verdict"], &heal_json["was_up"]), (&"healed".into(), &true.into()));
     assert!(heal.out.contains("well") && !heal.out.contains('\u{1b}'), "{}", heal.all());
     let rung = folder.run(&["heal", "DC3-SRV4", "2"]);
     assert!(rung.code == 1 && rung.err.contains("no rung 2"), "{}", rung.all());
