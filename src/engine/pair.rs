@@ -38,6 +38,8 @@ pub(super) struct Pair {
     pub unseen: Option<Unseen>,
     /// What was found out about its last failure.
     pub evidence: Evidence,
+    /// The look from its site at the last failing check got no answer.
+    pub unanswered: bool,
 }
 
 impl Pair {
@@ -53,6 +55,7 @@ impl Pair {
             last: None,
             unseen: None,
             evidence: Evidence::default(),
+            unanswered: false,
         }
     }
 
