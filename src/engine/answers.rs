@@ -80,6 +80,17 @@ pub struct Approval {
     pub since: Timestamp,
 }
 
+/// A rung that a person does not want to run in this incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    /// The rung.
+    pub rung: u32,
+    /// The command's text.
+    pub command: String,
+    /// Who said no.
+    pub by: String,
+}
+
 /// What a drill came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrillReport {

@@ -143,7 +143,10 @@ fn state(pair: &PairStatus, now: Timestamp) -> (String, clap::builder::styling::
     match pair.state {
         PairState::Up => (format!("up {held}"), GOOD),
         PairState::Down => (format!("DOWN {held} x{}", pair.failures), BAD),
-        PairState::Unknown => ("unknown".to_owned(), ODD),
+        PairState::Unknown => {
+            let held = pair.unknown_since.map(|since| format!(" {}", between(since, now))).unwrap_or_default();
+            (format!("unknown{held}"), ODD)
+        }
         PairState::Fresh => ("not looked at".to_owned(), FAINT),
     }
 }
@@ -199,6 +202,8 @@ mod tests {
             flapping: false,
             maintenance_until: None,
             approval: None,
+            denied: Vec::new(),
+            unknown_since: None,
         }
     }
 
