@@ -31,6 +31,7 @@ use crate::web;
 use super::audit::{self, Audit};
 use super::channels::{self, Configured};
 use super::heartbeat::{self, Wellness};
+use super::lock::Marked;
 use super::log::LogGuard;
 use super::masks::Masks;
 use super::plans::{self, Hosts};
@@ -63,7 +64,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     plans::raise_descriptor_limit();
     let clock = Clock::System;
     let narrator = Arc::new(Narrator::new(voice(&config, &zone)));
-    introduce(&config, &narrator);
+    let marked = introduce(&config, &source, &narrator);
 
     let store = Store::open(config.general.database_url.expose()).await.context("the store cannot be opened")?;
     let saved = store.load().await.context("the store cannot be read")?;
@@ -109,7 +110,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let (engine, handle, pulse) =
         Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved: resumed });
 
-    let troubles = troubles(log.as_ref(), audit_log);
+    let troubles = troubles(log.as_ref(), audit_log, marked.map(|marked| (marked, source.name.clone())));
     let reloader = Arc::new(Reloader {
         source,
         log,
@@ -212,19 +213,30 @@ impl Desk<'_> {
 /// A failure of the log counts as trouble for so long.
 const LOG_TROUBLE_LASTS: Duration = Duration::from_mins(5);
 
-/// What is in trouble with the log and the audit, for health: one that fails stops nothing, and must not fail unseen.
-fn troubles(log: Option<&Arc<LogGuard>>, audit: AuditLog) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
+/// What is in trouble with the log, the audit and the file, for health: one that fails stops nothing, and must not fail unseen.
+fn troubles(
+    log: Option<&Arc<LogGuard>>,
+    audit: AuditLog,
+    marked: Option<(Arc<Marked>, String)>,
+) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
     let counters = log.map(|log| log.ledger());
     Arc::new(move || {
         let failing = counters.as_ref().and_then(|counters| counters.failing_within(LOG_TROUBLE_LASTS));
         let failing = failing.map(|error| format!("log: {error}"));
         let waiting = Some(audit.waiting()).filter(|waiting| *waiting > 0);
-        failing.into_iter().chain(waiting.map(|waiting| format!("audit: {waiting} records wait"))).collect()
+        let waiting = waiting.map(|waiting| format!("audit: {waiting} records wait"));
+        let shared = marked.as_ref().filter(|(marked, _)| marked.is_shared()).map(|(_, name)| {
+            format!(
+                "another agent runs with the same {name} in another STATE_DIR; stop one of them if that is not meant"
+            )
+        });
+        failing.into_iter().chain(waiting).chain(shared).collect()
     })
 }
 
-/// The first lines of a run: what is watched, by what rules, and what keeps us safe.
-fn introduce(config: &Config, narrator: &Narrator) {
+/// The first lines of a run: what is watched, by what rules, from where, and what keeps us safe. Gives the mark on the
+/// file, which says whether another agent goes by it.
+fn introduce(config: &Config, source: &Source, narrator: &Narrator) -> Option<Arc<Marked>> {
     let pace = config.pace;
     narrator.info(&Line::Started { interval: pace.interval });
     let pairs: Vec<_> = config.pairs.iter().map(|pair| pair.name.clone()).collect();
@@ -235,12 +247,20 @@ fn introduce(config: &Config, narrator: &Narrator) {
         attempts: pace.attempts,
         retry_delay: pace.retry_delay,
     });
+    let marked = source.file.as_deref().and_then(Marked::take).map(Arc::new);
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let (file, state_dir) = (source.file.as_deref().map(whole), whole(&config.general.state_dir));
+    narrator.info(&Line::Identity { file: file.as_deref(), state_dir: &state_dir, process: std::process::id() });
+    if let Some(file) = file.as_deref().filter(|_| marked.as_deref().is_some_and(Marked::is_shared)) {
+        narrator.warn(&Line::NotAlone { file });
+    }
     for (what, value) in &config.safer {
         narrator.info(&Line::SaferDefault { what: *what, value });
     }
     if config.guard.dry_run {
         narrator.warn(&Line::DryRun);
     }
+    marked
 }
 
 fn writes(recorder: &Recorder) -> heartbeat::Records {

@@ -482,6 +482,34 @@ fn a_running_agent_is_asked_ordered_and_audited() {
     audit_is_proved(&folder);
 }
 
+#[test]
+fn two_agents_with_one_file_notice_each_other_and_say_where_they_are() {
+    let service = Service::start();
+    let folder = Folder::with(&local(&service.url(), "COMMAND=true\n"));
+    let mut first = folder.agent();
+    let beside = folder.path().join("beside");
+    std::fs::create_dir(&beside).unwrap();
+    let env = folder.path().join(".env");
+    let mut second = folder.command(&["run", "--env-file", env.to_str().unwrap()]);
+    second.current_dir(&beside).env("STATE_DIR", &beside).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut second = Agent(second.spawn().unwrap());
+    let noticed = || folder.run(&["status"]).out.contains("another agent runs with the same .env");
+    assert!(wait_until(LIMIT, noticed), "{}", folder.run(&["status"]).all());
+    let told = |path: &Path, words: &str| {
+        let log = std::fs::read_to_string(path.join("monitor.log")).unwrap_or_default();
+        log.lines().any(|line| line.contains(words))
+    };
+    let place = beside.canonicalize().unwrap();
+    let who = format!("{}, STATE_DIR: {}, process {}", env.display(), place.display(), second.0.id());
+    assert!(wait_until(LIMIT, || told(&beside, &who)), "no {who}");
+    assert!(wait_until(LIMIT, || told(&beside, "ANOTHER AGENT RUNS WITH THE SAME FILE")));
+    assert!(told(folder.path(), &format!("process {}", first.0.id())) && !told(folder.path(), "ANOTHER AGENT"));
+    assert_eq!(folder.run(&["check"]).code, 0, "a check is no agent");
+    assert_eq!(second.stop(), Some(0));
+    assert!(wait_until(LIMIT, || !noticed()), "{}", folder.run(&["status"]).all());
+    assert_eq!(first.stop(), Some(0));
+}
+
 /// An incident of a pair that is no longer configured, with three runs of a command that did not help, two hours ago.
 async fn remember_what_never_helped(folder: &Folder) {
     let store = Store::open(&format!("sqlite://{}/monitor.db", folder.path().display())).await.unwrap();

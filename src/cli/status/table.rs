@@ -87,6 +87,9 @@ fn header(out: &mut String, overview: &Overview, screen: &Screen) {
         let trouble = overview.store_trouble.as_deref().unwrap_or("nothing reaches the disk");
         say(out, screen, BAD, &format!("store: {trouble}"));
     }
+    for trouble in &overview.troubles {
+        say(out, screen, BAD, trouble);
+    }
     out.push('\n');
 }
 
@@ -229,6 +232,7 @@ mod tests {
             channels: vec![ChannelHealth { channel: "telegram".to_owned(), waiting: 2, delivered: 0, trouble }],
             store_healthy: false,
             store_trouble: Some("the disk is full".to_owned()),
+            troubles: vec!["another agent runs with the same .env in another STATE_DIR".to_owned()],
         }
     }
 
@@ -240,7 +244,17 @@ mod tests {
                 assert!(line.chars().count() <= columns, "{columns}: {line:?} of\n{text}");
                 assert!(!line.chars().any(char::is_control), "{line:?}");
             }
-            for word in ["1 up", "1 DOWN", "1 unknown", "STORM", "telegram", "the disk is full", "healing", "refused"] {
+            for word in [
+                "1 up",
+                "1 DOWN",
+                "1 unknown",
+                "STORM",
+                "telegram",
+                "the disk is full",
+                "healing",
+                "refused",
+                "same .env",
+            ] {
                 let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
                 assert!(words.contains(word), "{columns}: no {word} in\n{text}");
             }

@@ -22,6 +22,9 @@ pub struct Overview {
     pub store_healthy: bool,
     /// Why not.
     pub store_trouble: Option<String>,
+    /// What else is in trouble, a sentence each: the log, the audit, another agent with the same file.
+    #[serde(default)]
+    pub troubles: Vec<String>,
 }
 
 /// Tells where everything stands.
@@ -29,7 +32,8 @@ pub async fn status(Given(state): Given<State>) -> Result<Json<Overview>, Proble
     let engine = state.engine.status().await?;
     let recorder = state.recorder.health();
     let channels = state.channels.iter().map(|channel| channel.borrow().clone()).collect();
-    Ok(Json(Overview { engine, channels, store_healthy: recorder.healthy, store_trouble: recorder.last_error }))
+    let (store_healthy, store_trouble) = (recorder.healthy, recorder.last_error);
+    Ok(Json(Overview { engine, channels, store_healthy, store_trouble, troubles: (state.troubles)() }))
 }
 
 /// Checks a pair now; it moves no counter.
