@@ -38,6 +38,23 @@ impl Told {
         format!("exit {}\n{}{}", self.code, self.out, self.err)
     }
 
+    /// The output as if no line of it had been broken.
+    fn flat(&self) -> String {
+        let mut flat = String::new();
+        for line in self.out.lines() {
+            let goes_on = line.starts_with("    ");
+            flat.push_str(if flat.is_empty() {
+                ""
+            } else if goes_on {
+                " "
+            } else {
+                "\n"
+            });
+            flat.push_str(if goes_on { line.trim_start() } else { line });
+        }
+        flat
+    }
+
     fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.all()))
     }
@@ -170,6 +187,44 @@ fn the_seeds_own_file_passes_and_its_missing_key_file_is_a_warning() {
 }
 
 #[test]
+fn a_check_shows_what_would_be_run_for_whom_and_fits_a_screen() {
+    let more =
+        "COMMAND_2=reboot --token password\nCOMMAND_2_MODE=approve\nCOMMAND_2_AFTER=10m\nRECOVERY_COMMAND=end it\n";
+    let folder = Folder::with(&(SEED.to_owned() + more));
+    let told = folder.run(&["check"]);
+    for part in [
+        "  DC3-SRV4, DC1-SRV5, each on its own site over SSH:\n",
+        "    rung 1: systemctl restart network-service\n",
+        "    rung 2 (waits for a person, not before 10m): reboot --token ***\n",
+        "    on recovery: end it\n",
+    ] {
+        assert!(told.out.contains(part), "no {part} in {}", told.all());
+    }
+    for line in told.out.lines() {
+        assert!(line.chars().count() <= 80, "{line:?} of {}", told.all());
+    }
+    let json = folder.run(&["check", "--json"]).json();
+    let rung = &json["ladders"][0]["rungs"][1];
+    assert_eq!((&rung["mode"], &rung["command"]), (&"approve".into(), &"reboot --token ***".into()), "{json}");
+}
+
+#[test]
+fn every_help_fits_a_screen() {
+    let folder = Folder::empty();
+    let help = folder.run(&["--help"]);
+    let commands = help.out.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands = commands.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.contains(&"check") && commands.contains(&"completions"), "{}", help.all());
+    let of_each = commands.iter().map(|command| folder.run(&[command, "--help"]));
+    for told in std::iter::once(folder.run(&["--help"])).chain(of_each) {
+        for line in told.out.lines() {
+            assert!(line.chars().count() <= 80, "{line:?} of {}", told.all());
+        }
+    }
+}
+
+#[test]
 fn a_broken_configuration_is_told_whole_and_starts_nothing() {
     let folder = Folder::with(
         "INTERVAL=soon\nMAPPINGS=DC3:SRV4\nCOMAND=x\nDC3_SSH_PASSWORD=hunter22\nTELEGRAM_BOT_TOKEN=hunter22\n",
@@ -260,7 +315,14 @@ async fn an_online_check_tries_everything_and_tells_what_failed() {
         "ok   store sqlite: ",
         "5 looked at, 0 failed",
     ] {
-        assert!(told.out.contains(line), "no {line} in {}", told.all());
+        assert!(told.flat().contains(line), "no {line} in {}", told.all());
+    }
+    // The host was met for the first time: that is said, once, with what to compare and where it is kept.
+    let stored = folder.path().join("state/known_hosts").canonicalize().unwrap();
+    let met =
+        ["NEW  first contact with 127.0.0.1:", "SHA256:", &stored.display().to_string(), "ssh-keygen -lf /etc/ssh"];
+    for part in met {
+        assert!(told.flat().contains(part), "no {part} in {}", told.all());
     }
 
     service.set(State::Down(503));
@@ -373,7 +435,7 @@ fn trust_shows_both_keys_asks_and_replaces_only_that_hosts_lines() {
     let asked = folder.run(&["trust", "DC3"]);
     assert!(asked.code == 2 && asked.err.contains("--yes"), "{}", asked.all());
     assert!(
-        asked.out.contains("recorded: ssh-ed25519 SHA256:") && asked.out.contains("shows: ssh-ed25519 SHA256:"),
+        asked.flat().contains("recorded: ssh-ed25519 SHA256:") && asked.flat().contains("shows: ssh-ed25519 SHA256:"),
         "{}",
         asked.all()
     );
