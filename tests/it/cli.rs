@@ -324,6 +324,8 @@ async fn an_online_check_tries_everything_and_tells_what_failed() {
     for part in met {
         assert!(told.flat().contains(part), "no {part} in {}", told.all());
     }
+    let again = folder.run(&["check", "--online"]);
+    assert!(again.code == 0 && !again.out.contains("first contact"), "{}", again.all());
 
     service.set(State::Down(503));
     drop(sshd);

@@ -164,6 +164,9 @@ impl Told {
         let took = millis(found.took_ms as f64);
         let (name, detail) = (line(&found.name, 80), line(&found.detail, 1000));
         self.say(word, style, &format!("{} {name}: {detail} [{took}]", found.kind));
+        for note in &found.notes {
+            self.say("NEW  ", ODD, note);
+        }
     }
 
     fn looked(&mut self, seen: &[Found], failed: usize) {
