@@ -1,4 +1,7 @@
 //! `monitor check`: what is in force and where it came from, everything that is wrong, and with `--online` a look at all of it.
+//! What is run for which pair is told by `ladders`.
+
+mod ladders;
 
 use clap::builder::styling::Style;
 use futures_util::stream::StreamExt;
@@ -50,6 +53,9 @@ pub fn run(source: &Source, args: &Args) -> u8 {
     let mut told = Told { screen, json: args.json, document: json!({}) };
     told.configuration(&loaded, &report);
     let config = loaded.config.filter(|_| !report.is_broken());
+    if let Some(config) = &config {
+        told.ladders(config);
+    }
     told.problems(&report);
     let code = match (&config, args.online) {
         (None, _) => BAD_CONFIGURATION,
@@ -133,6 +139,15 @@ impl Told {
                 }
             }
             say("");
+        }
+    }
+
+    /// What is run for which pair.
+    fn ladders(&mut self, config: &Config) {
+        if self.json {
+            self.add("ladders", ladders::rows(config));
+        } else {
+            say(&ladders::draw(config, &self.screen));
         }
     }
 
