@@ -117,7 +117,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         zone,
         narrator: narrator.clone(),
         redactor,
-        masks: Masks::new(config.secrets.clone()).into(),
+        masks: (Masks::new(config.secrets.clone()), config.marks.clone()).into(),
         kit,
         hooks,
         hosts: hosts.clone(),

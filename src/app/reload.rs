@@ -7,6 +7,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::config::marks::Marks;
 use crate::engine::handle::{Handle, Reloaded};
 use crate::engine::narrate::Narrator;
 use crate::env::Redactor;
@@ -14,6 +15,7 @@ use crate::message::Line;
 use crate::probe::wire::Kit;
 
 use super::agent::{current, voice};
+use super::changes;
 use super::log::LogGuard;
 use super::masks::Masks;
 use super::plans::{self, Hosts};
@@ -28,6 +30,8 @@ pub(super) struct Fixed {
     log_file: std::path::PathBuf,
     log_json: bool,
     rotation: (f64, u32),
+    /// The same, by the keys that say so.
+    keys: Marks,
 }
 
 impl Fixed {
@@ -41,6 +45,7 @@ impl Fixed {
             log_file: config.log.file.clone(),
             log_json: config.log.json,
             rotation: (config.log.max_size_mb, config.log.backups),
+            keys: changes::fixed(&config.marks),
         }
     }
 }
@@ -52,8 +57,9 @@ pub(super) struct Reloader {
     pub(super) zone: TimeZone,
     pub(super) narrator: Arc<Narrator>,
     pub(super) redactor: Arc<RwLock<Redactor>>,
-    /// Held through a whole reload: two at once would mix their halves.
-    pub(super) masks: Mutex<Masks>,
+    /// Every secret so far, and what every key was at the last reload. Held through a whole reload: two at once would mix
+    /// their halves.
+    pub(super) masks: Mutex<(Masks, Marks)>,
     pub(super) kit: Arc<Kit>,
     pub(super) hooks: reqwest::Client,
     pub(super) hosts: Arc<RwLock<Arc<Hosts>>>,
@@ -80,9 +86,10 @@ impl Reloader {
 
     /// Reloads now.
     pub(super) async fn reload(self: Arc<Self>) -> Result<Reloaded, String> {
-        let mut masks = self.masks.lock().await;
+        let mut held = self.masks.lock().await;
+        let (masks, before) = &mut *held;
         systemd::reloading();
-        let outcome = self.try_reload(&mut masks).await;
+        let outcome = self.try_reload(masks, before).await;
         if let Err(problems) = &outcome {
             self.narrator.error(&Line::ReloadRefused { problems });
         }
@@ -90,7 +97,7 @@ impl Reloader {
         outcome
     }
 
-    async fn try_reload(&self, masks: &mut Masks) -> Result<Reloaded, String> {
+    async fn try_reload(&self, masks: &mut Masks, before: &mut Marks) -> Result<Reloaded, String> {
         let loaded = self.source.load().map_err(|error| error.to_string())?;
         let Some(mut config) = loaded.config else { return Err(loaded.report.to_string()) };
         // The old secrets too: commands that run still use them, and so does what is read at start only.
@@ -100,11 +107,11 @@ impl Reloader {
             log.set_redactor(Arc::new(super::LogMask(config.redactor.clone())));
         }
         swap(&self.redactor, config.redactor.clone());
-        if Fixed::of(&config) != self.fixed {
-            tracing::warn!(
-                "STATE_DIR, STATE_FILE, DATABASE_URL, HEARTBEAT_URL, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and LOG_BACKUP_COUNT \
-                 are read at start only: restart the agent to use their new values"
-            );
+        let fixed = Fixed::of(&config);
+        let restart = self.fixed.keys.changed(&fixed.keys);
+        if fixed != self.fixed {
+            let keys = restart.join(", ");
+            tracing::warn!("read at start only, so restart the agent to use their new values: {keys}");
         }
         let hosts = Arc::new(Hosts::new(&config, &self.source.for_commands(), Some(&*current(&self.hosts))));
         let plans = plans::plans(&config, &hosts, &self.kit, &self.hooks);
@@ -117,7 +124,9 @@ impl Reloader {
         // A host that is gone closes its sessions when the last command that runs there has ended.
         swap(&self.hosts, hosts);
         self.narrator.info(&Line::Reloaded { pairs });
-        Ok(reloaded)
+        let keys = before.changed(&config.marks);
+        before.clone_from(&config.marks);
+        Ok(changes::tell(reloaded, keys, restart, &config))
     }
 }
 

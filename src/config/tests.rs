@@ -53,7 +53,7 @@ pub(super) fn loaded(text: &str) -> Loaded {
     load(&env, &|_| Err(std::io::ErrorKind::NotFound.into()), &Surroundings::default())
 }
 
-pub(super) fn good(text: &str) -> Config {
+pub(crate) fn good(text: &str) -> Config {
     let loaded = loaded(text);
     let report = loaded.report.to_string();
     loaded.config.unwrap_or_else(|| panic!("{report}"))

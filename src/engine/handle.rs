@@ -16,7 +16,9 @@ use crate::domain::stop::{Scope, Stop};
 
 use super::plan::Plans;
 
-pub use super::answers::{Answered, Approval, Denied, DrillReport, DrillStep, HealReport, ProbeReport, Reloaded, Stage};
+pub use super::answers::{
+    Answered, Approval, Changed, Denied, DrillReport, DrillStep, HealReport, ProbeReport, Reloaded, Stage,
+};
 
 /// A clonable door to the running engine.
 #[derive(Clone)]

@@ -481,7 +481,8 @@ fn without_an_agent_probe_looks_by_itself_and_the_others_say_that_none_runs() {
 #[test]
 fn a_running_agent_is_asked_ordered_and_audited() {
     let service = Service::start();
-    let env = |more: &str| local(&service.url(), &format!("DRY_RUN=false\n{more}"));
+    let least = local(&service.url(), "DRY_RUN=false\n");
+    let env = |more: &str| format!("{least}{more}");
     let folder = Folder::with(&env("COMMAND=echo mended > proof; echo well \u{1b}[31mdone\n"));
     let mut agent = folder.agent();
     assert!(wait_until(LIMIT, || folder.run(&["status"]).code == 0 && folder.run(&["status"]).out.contains("1 up")));
@@ -513,6 +514,16 @@ fn a_running_agent_is_asked_ordered_and_audited() {
     folder.write(&env("COMMAND=echo broken; exit 4\nREMEDY_BUDGET=0/1h\n"));
     let reloaded = folder.run(&["reload"]);
     assert!(reloaded.code == 0 && reloaded.out.contains("1 kept"), "{}", reloaded.all());
+    assert!(reloaded.out.contains("keys with other values: COMMAND, REMEDY_BUDGET"), "{}", reloaded.all());
+    assert!(!reloaded.out.contains("NOT IN FORCE"), "{}", reloaded.all());
+    folder.write(&env("COMMAND=echo broken; exit 4\nREMEDY_BUDGET=0/1h\nDC3_COMMAND_2=x\nLOG_FILE=other.log\n"));
+    let reloaded = folder.run(&["reload"]);
+    assert!(reloaded.out.contains("changed: DC3-SRV4 (DC3_COMMAND_2)"), "{}", reloaded.all());
+    assert!(reloaded.out.contains("NOT IN FORCE: LOG_FILE;"), "{}", reloaded.all());
+    folder.write(&env("COMMAND=echo broken; exit 4\nREMEDY_BUDGET=0/1h\n"));
+    let reloaded = folder.run(&["reload", "--json"]).json();
+    assert_eq!(reloaded["changed"][0]["keys"], serde_json::json!(["DC3_COMMAND_2"]), "{reloaded}");
+    assert_eq!((&reloaded["kept"], &reloaded["restart_keys"]), (&1.into(), &serde_json::json!([])), "{reloaded}");
 
     service.set(State::Down(503));
     assert!(wait_until(LIMIT, || folder.run(&["status"]).code == 3), "{}", folder.run(&["status"]).all());
