@@ -31,10 +31,6 @@ pub fn build(act: &Act, spot: Spot, hooks: &reqwest::Client) -> Option<Arc<dyn R
 
 /// Builds what is done on recovery, where something is: units that were started for the incident are stopped.
 pub fn ending(act: &Act, spot: Spot) -> Option<(String, Arc<dyn Remedy>)> {
-    let Act::Units { units, .. } = act else { return None };
-    if !act.is_once() {
-        return None;
-    }
-    let text = crate::remedy::systemd::line(Action::Stop, units);
+    let (Act::Units { units, .. }, Some(text)) = (act, act.ending()) else { return None };
     Some((text, Arc::new(Systemd::new(spot.host?, spot.name, spot.lane, Action::Stop, units))))
 }

@@ -8,10 +8,10 @@ use futures_util::future::BoxFuture;
 use crate::domain::evidence::Afar;
 use crate::domain::name::SiteName;
 use crate::engine::plan::LookAfar;
-use crate::host::{Exit, Host, Order};
+use crate::host::{Exit, Host, HostError, Order};
 use crate::probe::{CANNOT_LOOK, Target};
 
-/// How long the whole look may take; a host that needs longer says nothing.
+/// How long the whole look may take; a host that needs longer gives no answer.
 const WITHIN: Duration = Duration::from_secs(15);
 
 /// A target as its site's host sees it.
@@ -35,8 +35,9 @@ impl LookAfar for FromSite {
         // The shell ends the look by itself; the order's limit is for a shell that does not.
         let limit = self.limit.saturating_add(Duration::from_secs(2));
         let order = Order { shell: self.shell.clone(), env: Vec::new(), limit };
+        let longest = WITHIN.max(limit);
         Box::pin(async move {
-            let looked = tokio::time::timeout(WITHIN.max(limit), self.host.run(&order, async { true })).await;
+            let looked = tokio::time::timeout(longest, self.host.run(&order, async { true })).await;
             match looked {
                 Ok(Ok(finished)) => match finished.exit {
                     Exit::Code(0) => Afar::Up,
@@ -48,9 +49,36 @@ impl LookAfar for FromSite {
                     )),
                     Exit::Code(_) | Exit::Signal(_) => Afar::Down,
                 },
-                // A host that cannot be reached says nothing about the target, and will say so when the command comes.
-                Ok(Err(_)) | Err(_) => Afar::NotAsked,
+                // Slow or cut off in the middle: that may be our route, and a command could get through it all the same.
+                Err(_) => self.unanswered(&format!("gave no answer within {} s", longest.as_secs())),
+                Ok(Err(error)) if is_silent(&error) => self.unanswered(&format!("gave no answer: {error}")),
+                // A host that lets us run nothing says nothing about the target, and will say so when the command comes.
+                Ok(Err(_)) => Afar::NotAsked,
             }
         })
+    }
+}
+
+impl FromSite {
+    fn unanswered(&self, why: &str) -> Afar {
+        Afar::NoAnswer { why: format!("the host of {} {why}", self.site), again: false }
+    }
+}
+
+/// True when the host was there and no answer came; what it refused is an answer.
+fn is_silent(error: &HostError) -> bool {
+    match error {
+        HostError::Silent { .. } | HostError::TimedOut { .. } | HostError::Lost { .. } => true,
+        HostError::Jump { source } => is_silent(source),
+        HostError::Unreachable { .. }
+        | HostError::Handshake { .. }
+        | HostError::Auth(_)
+        | HostError::HostKeyChanged(_)
+        | HostError::HostKeyUnknown(_)
+        | HostError::KnownHosts { .. }
+        | HostError::Key { .. }
+        | HostError::Refused { .. }
+        | HostError::Withheld
+        | HostError::Closed => false,
     }
 }

@@ -32,6 +32,7 @@ use super::audit::{self, Audit};
 use super::channels::{self, Configured};
 use super::discovery::{Poll, Register};
 use super::heartbeat::{self, Wellness};
+use super::lock::Marked;
 use super::log::LogGuard;
 use super::masks::Masks;
 use super::plans::{self, Hosts};
@@ -64,7 +65,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     plans::raise_descriptor_limit();
     let clock = Clock::System;
     let narrator = Arc::new(Narrator::new(voice(&config, &zone)));
-    introduce(&config, &narrator);
+    let marked = introduce(&config, &source, &narrator);
 
     let (store, saved) = open_store(&config).await?;
     let mut resumed =
@@ -107,14 +108,15 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
         Engine::new(engine::Parts { plans: built, clock, ledger, narrator: narrator.clone(), saved: resumed });
 
     let discovery = Register::new(&config, source.held.clone(), &zone);
-    let troubles = troubles(log.as_ref(), audit_log, discovery.clone());
+    let shared = marked.map(|marked| (marked, source.name.clone()));
+    let troubles = troubles(log.as_ref(), audit_log, shared, discovery.clone());
     let reloader = Arc::new(Reloader {
         source,
         log,
         zone,
         narrator: narrator.clone(),
         redactor,
-        masks: Masks::new(config.secrets.clone()).into(),
+        masks: (Masks::new(config.secrets.clone()), config.marks.clone()).into(),
         kit,
         hooks,
         hosts: hosts.clone(),
@@ -222,10 +224,12 @@ impl Desk<'_> {
 /// A failure of the log counts as trouble for so long.
 const LOG_TROUBLE_LASTS: Duration = Duration::from_mins(5);
 
-/// What is in trouble with the log, the audit and the list of `DISCOVERY_URL`, for health: one that fails stops nothing, and must not fail unseen.
+/// What is in trouble with the log, the audit, the file and the list of `DISCOVERY_URL`, for health: one that fails stops
+/// nothing, and must not fail unseen.
 fn troubles(
     log: Option<&Arc<LogGuard>>,
     audit: AuditLog,
+    marked: Option<(Arc<Marked>, String)>,
     discovery: Arc<Register>,
 ) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
     let counters = log.map(|log| log.ledger());
@@ -234,12 +238,18 @@ fn troubles(
         let failing = failing.map(|error| format!("log: {error}"));
         let waiting = Some(audit.waiting()).filter(|waiting| *waiting > 0);
         let waiting = waiting.map(|waiting| format!("audit: {waiting} records wait"));
-        failing.into_iter().chain(waiting).chain(discovery.trouble()).collect()
+        let shared = marked.as_ref().filter(|(marked, _)| marked.is_shared()).map(|(_, name)| {
+            format!(
+                "another agent runs with the same {name} in another STATE_DIR; stop one of them if that is not meant"
+            )
+        });
+        failing.into_iter().chain(waiting).chain(shared).chain(discovery.trouble()).collect()
     })
 }
 
-/// The first lines of a run: what is watched, by what rules, and what keeps us safe.
-fn introduce(config: &Config, narrator: &Narrator) {
+/// The first lines of a run: what is watched, by what rules, from where, and what keeps us safe. Gives the mark on the
+/// file, which says whether another agent goes by it.
+fn introduce(config: &Config, source: &Source, narrator: &Narrator) -> Option<Arc<Marked>> {
     let pace = config.pace;
     narrator.info(&Line::Started { interval: pace.interval });
     let pairs: Vec<_> = config.pairs.iter().map(|pair| pair.name.clone()).collect();
@@ -253,12 +263,20 @@ fn introduce(config: &Config, narrator: &Narrator) {
         attempts: pace.attempts,
         retry_delay: pace.retry_delay,
     });
+    let marked = source.file.as_deref().and_then(Marked::take).map(Arc::new);
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let (file, state_dir) = (source.file.as_deref().map(whole), whole(&config.general.state_dir));
+    narrator.info(&Line::Identity { file: file.as_deref(), state_dir: &state_dir, process: std::process::id() });
+    if let Some(file) = file.as_deref().filter(|_| marked.as_deref().is_some_and(Marked::is_shared)) {
+        narrator.warn(&Line::NotAlone { file });
+    }
     for (what, value) in &config.safer {
         narrator.info(&Line::SaferDefault { what: *what, value });
     }
     if config.guard.dry_run {
         narrator.warn(&Line::DryRun);
     }
+    marked
 }
 
 fn writes(recorder: &Recorder) -> heartbeat::Records {

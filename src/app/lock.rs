@@ -1,4 +1,5 @@
-//! One agent per `STATE_DIR`: two healers would run everything twice.
+//! One agent per `STATE_DIR`: two healers would run everything twice. Two that share a configuration file and not the
+//! folder may be meant, so they are only noticed.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -59,6 +60,31 @@ pub fn take(dir: &Path) -> Result<Lock, Held> {
     }
 }
 
+/// A configuration file that an agent goes by, marked by an advisory lock that nobody but agents looks at: editors,
+/// copies and `check` do not notice it. An editor that replaces the file takes the mark away; then nothing is noticed.
+#[derive(Debug)]
+pub struct Marked {
+    file: File,
+}
+
+impl Marked {
+    /// Marks the file; `None` where it cannot be opened, which harms nothing.
+    pub fn take(path: &Path) -> Option<Self> {
+        let marked = Self { file: File::open(path).ok()? };
+        // Where another agent looks around in this very moment, the mark is made at our own next look.
+        let _ = marked.file.try_lock_shared();
+        Some(marked)
+    }
+
+    /// True while another agent has marked the same file. Never waits.
+    pub fn is_shared(&self) -> bool {
+        let alone = self.file.try_lock();
+        // Whatever came of it: the mark is a shared one, and a lock that could not be had may have lost it.
+        let _ = self.file.try_lock_shared();
+        matches!(alone, Err(TryLockError::WouldBlock))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +103,23 @@ mod tests {
     fn a_folder_that_cannot_be_made_is_named() {
         let told = take(Path::new("/proc/nowhere")).unwrap_err().to_string();
         assert!(told.contains("STATE_DIR /proc/nowhere"), "{told}");
+    }
+
+    #[test]
+    fn two_that_mark_one_file_see_each_other_until_one_is_gone_and_nobody_else_notices() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        assert!(Marked::take(&path).is_none());
+        std::fs::write(&path, "INTERVAL=30\n").unwrap();
+        let first = Marked::take(&path).unwrap();
+        assert!(!first.is_shared());
+        let second = Marked::take(&path).unwrap();
+        for _ in 0..2 {
+            assert!(first.is_shared() && second.is_shared());
+        }
+        std::fs::write(&path, "INTERVAL=60\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "INTERVAL=60\n");
+        drop(first);
+        assert!(!second.is_shared());
     }
 }

@@ -17,7 +17,8 @@ use crate::domain::reading::{Outcome, Reading};
 use crate::engine::handle::ProbeReport;
 use crate::engine::plan::Plan;
 use crate::fetch::{self, Roots};
-use crate::host::Host;
+use crate::host::ssh::known_hosts::{self, Records, fingerprint};
+use crate::host::{Host, SshSite};
 use crate::notify::Channel;
 use crate::probe::Target;
 use crate::probe::wire::Kit;
@@ -48,8 +49,24 @@ pub struct Found {
     pub ok: bool,
     /// What was found, and what to do when it is not well.
     pub detail: String,
+    /// What else has to be known: keys of hosts that were met for the first time and are trusted from now on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// How long it took, milliseconds.
     pub took_ms: u64,
+}
+
+/// What a look came to, before it is known how long it took.
+struct Seen {
+    ok: bool,
+    detail: String,
+    notes: Vec<String>,
+}
+
+impl From<(bool, String)> for Seen {
+    fn from((ok, detail): (bool, String)) -> Self {
+        Self { ok, detail, notes: Vec::new() }
+    }
 }
 
 /// Probes a pair as its check would, up to its number of attempts; `None` when there is no such pair.
@@ -97,8 +114,15 @@ pub fn around(config: &Config, source: &Source) -> anyhow::Result<impl Stream<It
         }
     }
     let hosts = Hosts::new(config, &source.for_commands(), None);
+    // As it was before the first login: several looks may meet the same host.
+    let mut before: Option<Arc<str>> = None;
     for (name, host) in hosts.iter() {
-        looks.push(timed("site", name.to_string(), log_in(host.clone())));
+        let mut known = Arc::from("");
+        if let Host::Ssh(host) = &**host {
+            let read = || String::from_utf8_lossy(&std::fs::read(&host.site().known_hosts).unwrap_or_default()).into();
+            known = before.get_or_insert_with(read).clone();
+        }
+        looks.push(timed("site", name.to_string(), log_in(host.clone(), known)));
     }
     let hooks = webhook::client(&roots)?;
     // The look at a site closes its host, so the remedies get hosts of their own.
@@ -144,7 +168,7 @@ async fn see(target: Arc<Target>, kit: Arc<Kit>, limit: Duration) -> (bool, Stri
     }
 }
 
-async fn log_in(host: Arc<Host>) -> (bool, String) {
+async fn log_in(host: Arc<Host>, known: Arc<str>) -> Seen {
     let seen = match host.check().await {
         Ok(report) => {
             let key = report.host_key.map(|key| format!(", host key {key}")).unwrap_or_default();
@@ -154,7 +178,37 @@ async fn log_in(host: Arc<Host>) -> (bool, String) {
         Err(error) => (false, error.to_string()),
     };
     host.close().await;
-    seen
+    let notes = match &*host {
+        // A host that refused the login has shown its key all the same.
+        Host::Ssh(host) => learned(host.site(), &known),
+        Host::Local(_) => Vec::new(),
+    };
+    Seen { notes, ..Seen::from(seen) }
+}
+
+/// Says whose keys were not `known` and are now.
+fn learned(site: &SshSite, known: &str) -> Vec<String> {
+    let own = Some((site.host.as_str(), site.port)).filter(|_| site.host_key_pin.is_none());
+    let jump = site.jump.as_ref().map(|jump| (jump.host.as_str(), jump.port));
+    let mut notes = Vec::new();
+    for (host, port) in own.into_iter().chain(jump) {
+        if !Records::parse(known, host, port).keys.is_empty() {
+            continue;
+        }
+        let Ok(now) = known_hosts::read(&site.known_hosts, host, port) else { continue };
+        let file = std::path::absolute(&site.known_hosts).unwrap_or_else(|_| site.known_hosts.clone());
+        notes.extend(now.keys.iter().map(|(_, key)| {
+            format!(
+                "first contact with {host}:{port}: its {} host key {} was stored in {} and is trusted from now on; \
+                 compare it with `ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub` on that host",
+                key.algorithm(),
+                fingerprint(key),
+                file.display(),
+                known_hosts::kind(&key.algorithm())
+            )
+        }));
+    }
+    notes
 }
 
 async fn try_on(remedy: Arc<dyn Remedy>, host: Option<Arc<Host>>) -> (bool, String) {
@@ -197,13 +251,14 @@ async fn ask(channel: Arc<dyn Channel>) -> (bool, String) {
 fn timed(
     kind: &'static str,
     name: String,
-    look: impl Future<Output = (bool, String)> + 'static,
+    look: impl Future<Output: Into<Seen>> + 'static,
 ) -> LocalBoxFuture<'static, Found> {
     Box::pin(async move {
         let begun = Instant::now();
         let seen = tokio::time::timeout(LIMIT, look).await;
-        let (ok, detail) = seen.unwrap_or_else(|_| (false, format!("no end within {} s", LIMIT.as_secs())));
+        let seen = seen.map_or_else(|_| (false, format!("no end within {} s", LIMIT.as_secs())).into(), Into::into);
+        let Seen { ok, detail, notes } = seen;
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Found { kind, name, ok, detail, took_ms }
+        Found { kind, name, ok, detail, notes, took_ms }
     })
 }

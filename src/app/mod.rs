@@ -6,6 +6,7 @@ mod acts;
 mod afar;
 pub mod agent;
 pub mod audit;
+mod changes;
 pub mod channels;
 pub mod discovery;
 pub mod heartbeat;

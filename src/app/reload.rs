@@ -7,6 +7,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::config::marks::Marks;
 use crate::engine::handle::{Handle, Reloaded};
 use crate::engine::narrate::Narrator;
 use crate::env::Redactor;
@@ -14,8 +15,9 @@ use crate::message::Line;
 use crate::probe::wire::Kit;
 
 use super::agent::{current, voice};
+use super::changes;
 use super::discovery::Register;
-use super::log::{self, LogGuard};
+use super::log::LogGuard;
 use super::masks::Masks;
 use super::plans::{self, Hosts};
 use super::source::Source;
@@ -29,6 +31,8 @@ pub(super) struct Fixed {
     log_file: std::path::PathBuf,
     log_json: bool,
     rotation: (f64, u32),
+    /// The same, by the keys that say so.
+    keys: Marks,
 }
 
 impl Fixed {
@@ -42,6 +46,7 @@ impl Fixed {
             log_file: config.log.file.clone(),
             log_json: config.log.json,
             rotation: (config.log.max_size_mb, config.log.backups),
+            keys: changes::fixed(&config.marks),
         }
     }
 }
@@ -53,8 +58,9 @@ pub(super) struct Reloader {
     pub(super) zone: TimeZone,
     pub(super) narrator: Arc<Narrator>,
     pub(super) redactor: Arc<RwLock<Redactor>>,
-    /// Held through a whole reload: two at once would mix their halves.
-    pub(super) masks: Mutex<Masks>,
+    /// Every secret so far, and what every key was at the last reload. Held through a whole reload: two at once would mix
+    /// their halves.
+    pub(super) masks: Mutex<(Masks, Marks)>,
     pub(super) kit: Kit,
     pub(super) hooks: reqwest::Client,
     pub(super) hosts: Arc<RwLock<Arc<Hosts>>>,
@@ -100,9 +106,10 @@ impl Reloader {
     }
 
     async fn again(&self, what: What) -> Result<Reloaded, String> {
-        let mut masks = self.masks.lock().await;
+        let mut held = self.masks.lock().await;
+        let (masks, before) = &mut *held;
         systemd::reloading();
-        let outcome = self.try_reload(what, &mut masks).await;
+        let outcome = self.try_reload(what, masks, before).await;
         if let Err(problems) = &outcome {
             self.narrator.error(&Line::ReloadRefused { problems });
         }
@@ -110,14 +117,13 @@ impl Reloader {
         outcome
     }
 
-    async fn try_reload(&self, what: What, masks: &mut Masks) -> Result<Reloaded, String> {
+    async fn try_reload(&self, what: What, masks: &mut Masks, before: &mut Marks) -> Result<Reloaded, String> {
         let loaded = match what {
             What::All => self.source.load(),
             What::List => self.source.load_again(),
         };
         let loaded = loaded.map_err(|error| error.to_string())?;
         let Some(mut config) = loaded.config else { return Err(loaded.report.to_string()) };
-        log::check_level(&config.log.level).map_err(|error| crate::store::in_one_line(&error))?;
         // The old secrets too: commands that run still use them, and so does what is read at start only.
         config.redactor = masks.learn(&config.secrets)?;
         // From here on both are masked, so this may stay when the rest is refused.
@@ -125,11 +131,11 @@ impl Reloader {
             log.set_redactor(Arc::new(super::LogMask(config.redactor.clone())));
         }
         swap(&self.redactor, config.redactor.clone());
-        if what == What::All && Fixed::of(&config) != self.fixed {
-            tracing::warn!(
-                "STATE_DIR, STATE_FILE, DATABASE_URL, HEARTBEAT_URL, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and LOG_BACKUP_COUNT \
-                 are read at start only: restart the agent to use their new values"
-            );
+        let fixed = Fixed::of(&config);
+        let restart = self.fixed.keys.changed(&fixed.keys);
+        if what == What::All && fixed != self.fixed {
+            let keys = restart.join(", ");
+            tracing::warn!("read at start only, so restart the agent to use their new values: {keys}");
         }
         let hosts = Arc::new(Hosts::new(&config, &self.source.for_commands(), Some(&*current(&self.hosts))));
         let plans = plans::plans(&config, &hosts, &self.kit, &self.hooks);
@@ -142,8 +148,11 @@ impl Reloader {
         // A host that is gone closes its sessions when the last command that runs there has ended.
         swap(&self.hosts, hosts);
         self.narrator.info(&Line::Reloaded { pairs });
+        let keys = before.changed(&config.marks);
+        before.clone_from(&config.marks);
+        let told = changes::tell(reloaded, keys, restart, &config);
         self.discovery.taken_into_force(config.discovery);
-        Ok(reloaded)
+        Ok(told)
     }
 }
 

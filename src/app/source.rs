@@ -192,8 +192,8 @@ impl Source {
         self.process.get(name).map(String::as_str)
     }
 
-    /// What only a look around can tell: who may read the file, whether key files are there, whether the log starts, which
-    /// targets of a list are left out.
+    /// What only a look around can tell: who may read the file, whether key files are there, which targets of a list are
+    /// left out.
     pub fn remarks(&self, loaded: &Loaded) -> Vec<Problem> {
         let mut remarks: Vec<Problem> = self.readable_by_others().into_iter().chain(self.held.remarks()).collect();
         if self.file.is_none() && loaded.report.is_broken() {
@@ -206,9 +206,6 @@ impl Source {
             let setting = loaded.settings.iter().find(|setting| setting.key == key);
             setting.map_or(crate::env::Place::Unset, |setting| setting.place.clone())
         };
-        if let Err(error) = super::log::check_level(&config.log.level) {
-            remarks.push(Problem::error(place("LOG_LEVEL"), "LOG_LEVEL", crate::store::in_one_line(&error)));
-        }
         for (name, site) in &config.sites {
             let config::Place::Ssh(ssh) = &site.place else { continue };
             let Some(path) = &ssh.key_path else { continue };

@@ -6,7 +6,7 @@ use crate::app::source::Source;
 use crate::store::history::Action;
 
 use super::history::{Wanted, rows};
-use super::screen::{BAD, FAINT, GOOD, HEAD, ODD, Screen, cell, line, lines, millis, moment};
+use super::screen::{BAD, FAINT, GOOD, HEAD, ODD, Screen, cell, flowed, line, lines, millis, moment};
 use super::{FAILED, FINE, say};
 
 /// Which actions.
@@ -38,7 +38,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
         let command = line(&action.command, screen.columns.saturating_sub(6).max(20));
         say(&screen.paint(FAINT, &format!("    $ {command}")));
         if let Some(error) = action.error.as_deref().filter(|error| !error.is_empty()) {
-            say(&screen.paint(FAINT, &format!("    {}", line(error, 500))));
+            say(&screen.paint(FAINT, &flowed("    ", error, screen.columns)));
         }
         if let Some(output) = action.output.as_deref().filter(|_| args.output) {
             lines(output).lines().for_each(|text| say(&format!("    | {text}")));

@@ -6,7 +6,7 @@ use crate::web::api::approvals::Answer;
 
 use super::client::{Client, asked};
 use super::screen::{FAINT, HEAD, Screen, cell, line, moment};
-use super::{FINE, person, say, unanswered};
+use super::{FINE, person, say, tell, unanswered};
 
 /// Which approval, and the answer.
 #[derive(Debug, clap::Args)]
@@ -73,8 +73,8 @@ fn answer(source: &Source, args: &Args, id: &str) -> u8 {
         return FINE;
     }
     let (pair, rung) = (&answered.pair, answered.rung);
-    say(&format!("{pair}, rung {rung}: {}", line(&answered.command, 1000)));
-    say(if answered.ordered {
+    tell(&format!("{pair}, rung {rung}: {}", line(&answered.command, 1000)));
+    tell(if answered.ordered {
         "Approved: it runs unless a look sees the pair up. What comes of it is told as always; `monitor actions` shows it."
     } else {
         "Denied: it does not run in this incident."

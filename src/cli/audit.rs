@@ -9,8 +9,8 @@ use crate::store::audit::{Head, Verification, verify};
 use crate::store::{Store, in_one_line};
 
 use super::client::block_on;
-use super::screen::lines;
-use super::{BAD_CONFIGURATION, FAILED, FINE, complain, load, say};
+
+use super::{BAD_CONFIGURATION, FAILED, FINE, complain, load, tell};
 
 /// What is asked of the audit.
 #[derive(Debug, clap::Subcommand)]
@@ -33,7 +33,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
     match head(&config) {
         Ok(head) if !file.exists() => match head {
             None => {
-                say(&format!(
+                tell(&format!(
                     "there is no audit yet: {} is not there, and the store knows of no record",
                     file.display()
                 ));
@@ -51,7 +51,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
         Ok(Some(head)) => told(&file, Some(&head), &format!("the store vouches for its first {} record(s)", head.seq)),
         Ok(None) => told(&file, None, "the store knows of no record: what was cut off at the end would not be seen"),
         Err(why) => {
-            complain(&lines(&format!("the store cannot be asked for the last record: {why}")));
+            complain(&format!("the store cannot be asked for the last record: {why}"));
             told(&file, None, "its end was not compared with the store");
             FAILED
         }
@@ -81,22 +81,22 @@ fn head(config: &Config) -> Result<Option<Head>, String> {
 fn told(file: &Path, head: Option<&Head>, store: &str) -> u8 {
     match verify(file, head) {
         Ok(Verification::Verified(sound)) => {
-            say(&format!(
+            tell(&format!(
                 "verified: {} record(s) in {}, none changed, removed or moved",
                 sound.records,
                 file.display()
             ));
-            say(&format!("  last record {} {}", sound.last, sound.head_hash));
-            say(&format!("  {store}"));
+            tell(&format!("  last record {} {}", sound.last, sound.head_hash));
+            tell(&format!("  {store}"));
             FINE
         }
         Ok(Verification::Broken(broken)) => {
-            complain(&lines(&format!("BROKEN: {} {broken}", file.display())));
+            complain(&format!("BROKEN: {} {broken}", file.display()));
             complain("everything before that line is sound; keep the file as evidence");
             FAILED
         }
         Err(error) => {
-            complain(&lines(&in_one_line(&error)));
+            complain(&in_one_line(&error));
             FAILED
         }
     }

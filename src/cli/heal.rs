@@ -8,7 +8,7 @@ use crate::domain::remedy::{Run, RunStatus, Verdict};
 use crate::engine::handle::HealReport;
 
 use super::client::{Client, asked};
-use super::screen::{BAD, GOOD, Screen, line, lines, millis};
+use super::screen::{BAD, GOOD, ODD, Screen, flowed, line, lines, millis};
 use super::{FAILED, FINE, complain, say};
 
 /// Which pair, and which rung.
@@ -34,7 +34,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
     let report: HealReport = match asked(Client::find(source).post(&path, LIMIT)) {
         Ok(report) => report,
         Err(error) => {
-            complain(&lines(&error.to_string()));
+            complain(&error.to_string());
             return FAILED;
         }
     };
@@ -49,26 +49,37 @@ pub fn run(source: &Source, args: &Args) -> u8 {
 }
 
 fn tell(report: &HealReport, screen: &Screen) {
-    say(&format!("{}: {}", report.pair, line(&report.command, 1000)));
+    say(&flowed("", &format!("{}: {}", report.pair, line(&report.command, 1000)), screen.columns));
     if let Some(run) = &report.run {
-        tell_run(run);
+        tell_run(run, screen.columns);
     }
     let after = |time: Duration| millis(time.as_secs_f64() * 1000.0);
-    let verdict = match (&report.verdict, report.up_after) {
-        (Verdict::Healed, Some(up)) => screen.paint(GOOD, &format!("healed: a probe saw it up {} later", after(up))),
-        (Verdict::Healed, None) => screen.paint(GOOD, "healed"),
-        (Verdict::RanButDown, _) => {
-            screen.paint(BAD, "it ran, and no probe saw the pair up within VERIFY_WINDOW (0 turns verification off)")
+    let failed = report.run.as_ref().is_some_and(|run| run.status != RunStatus::Executed);
+    let (style, verdict) = match (&report.verdict, report.up_after) {
+        // Nothing was down, so nothing was healed.
+        (Verdict::Healed, Some(_)) if report.was_up && failed => {
+            (ODD, "it was up before and is still up; the command did not succeed".to_owned())
         }
-        (Verdict::Failed, _) => screen.paint(BAD, "it failed, and no probe saw the pair up"),
-        (Verdict::CouldNotRun, _) => screen.paint(BAD, "it could not be run"),
-        (Verdict::Skipped(refusal), _) => screen.paint(BAD, &format!("not permitted: {}", refusal.as_str())),
-        (Verdict::Interrupted, _) => screen.paint(BAD, "interrupted: the agent was stopped meanwhile"),
+        (Verdict::Healed, Some(_)) if report.was_up => {
+            (GOOD, "it was up before; the command ran and it is still up".to_owned())
+        }
+        (Verdict::RanButDown, _) if report.was_up => {
+            (BAD, "it was up before; the command ran, and no probe saw it up within VERIFY_WINDOW".to_owned())
+        }
+        (Verdict::Healed, Some(up)) => (GOOD, format!("healed: a probe saw it up {} later", after(up))),
+        (Verdict::Healed, None) => (GOOD, "healed".to_owned()),
+        (Verdict::RanButDown, _) => {
+            (BAD, "it ran, and no probe saw the pair up within VERIFY_WINDOW (0 turns verification off)".to_owned())
+        }
+        (Verdict::Failed, _) => (BAD, "it failed, and no probe saw the pair up".to_owned()),
+        (Verdict::CouldNotRun, _) => (BAD, "it could not be run".to_owned()),
+        (Verdict::Skipped(refusal), _) => (BAD, format!("not permitted: {}", refusal.as_str())),
+        (Verdict::Interrupted, _) => (BAD, "interrupted: the agent was stopped meanwhile".to_owned()),
     };
-    say(&format!("  {verdict}"));
+    say(&screen.paint(style, &flowed("  ", &verdict, screen.columns)));
 }
 
-fn tell_run(run: &Run) {
+fn tell_run(run: &Run, columns: usize) {
     let end = match (run.exit_code, &run.signal) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("ended by SIG{}", line(signal, 20)),
@@ -76,7 +87,7 @@ fn tell_run(run: &Run) {
     };
     say(&format!("  {end} after {}", millis(run.duration.as_secs_f64() * 1000.0)));
     if !run.error.is_empty() {
-        say(&format!("  {}", lines(&run.error)));
+        say(&flowed("  ", &run.error, columns));
     }
     for text in lines(&run.excerpt).lines() {
         say(&format!("  | {text}"));

@@ -11,7 +11,7 @@ use crate::domain::name::PairName;
 use crate::store::history::MOST;
 
 use super::client::{Client, asked};
-use super::screen::lines;
+
 use super::{complain, say};
 
 /// Which rows are wanted.
@@ -46,7 +46,7 @@ pub fn rows<T: Serialize + DeserializeOwned>(source: &Source, what: &str, wanted
     let rows: Vec<T> = match asked(Client::find(source).get(&path)) {
         Ok(rows) => rows,
         Err(error) => {
-            complain(&lines(&error.to_string()));
+            complain(&error.to_string());
             return None;
         }
     };

@@ -50,7 +50,7 @@ pub const DOWN: u8 = 3;
 
 /// Finds a broken service, heals it over SSH, proves that it healed, and tells people.
 #[derive(Debug, Parser)]
-#[command(name = "monitor", version, max_term_width = 100)]
+#[command(name = "monitor", version, max_term_width = 80)]
 struct Cli {
     /// The configuration [default: ./.env, else .env beside the binary]
     #[arg(long, global = true, value_name = "FILE")]
@@ -76,6 +76,7 @@ enum Command {
     /// List what was run or refused, and what came of it
     Actions(actions::Args),
     /// Play an outage on a virtual clock: what would be checked, run, refused and told, and when; touches nothing
+    #[command(override_usage = PLAN_USAGE)]
     Plan(Box<plan::Args>),
     /// Show how each pair fared in a period, and whether its commands help
     Report(report::Args),
@@ -108,6 +109,11 @@ enum Command {
     #[command(hide = true)]
     Reference(reference::Args),
 }
+
+/// At least one of them has to be there, which clap says in a line that fits no screen.
+const PLAN_USAGE: &str = "monitor plan --outage <WHAT=LENGTH[@FROM]> [OPTIONS]
+       monitor plan --flap <WHAT=UP/DOWN> [OPTIONS]
+       monitor plan --lost-network <LENGTH[@FROM]> [OPTIONS]";
 
 /// Reads the command line and carries it out.
 pub fn main() -> ExitCode {
@@ -148,9 +154,19 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// Writes to standard error.
+/// Writes to standard error, harmless and as wide as a screen.
 fn complain(text: &str) {
+    write_error(&screen::flowed("", text, screen::columns(std::io::stderr())));
+}
+
+/// Writes to standard error a text that is ours, each of its lines as it is.
+fn write_error(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Writes sentences to standard output, harmless and as wide as a screen.
+fn tell(text: &str) {
+    say(&screen::flowed("", text, screen::columns(std::io::stdout())));
 }
 
 /// Writes bytes to standard output as they are.
@@ -165,7 +181,7 @@ fn pair(text: &str) -> Result<PairName, String> {
 
 /// Tells why there is no answer.
 fn unanswered(error: &client::NoAnswer) -> u8 {
-    complain(&screen::lines(&error.to_string()));
+    complain(&error.to_string());
     FAILED
 }
 
@@ -174,12 +190,12 @@ fn load(source: &Source) -> Option<Config> {
     let loaded = match source.load() {
         Ok(loaded) => loaded,
         Err(error) => {
-            complain(&screen::lines(&error.to_string()));
+            complain(&error.to_string());
             return None;
         }
     };
     if loaded.config.is_none() {
-        complain(&screen::lines(&loaded.report.to_string()));
+        complain(&loaded.report.to_string());
     }
     loaded.config
 }

@@ -6,7 +6,7 @@ use crate::web::api::stops::{self, Pause};
 
 use super::client::{Client, asked};
 use super::screen::{line, moment};
-use super::{FINE, person, say, unanswered};
+use super::{FINE, person, say, tell, unanswered};
 
 /// For whom, and for how long.
 #[derive(Debug, clap::Args)]
@@ -42,12 +42,12 @@ pub fn run(source: &Source, args: &Args) -> u8 {
         say(&serde_json::to_string_pretty(&stop).unwrap_or_default());
     } else {
         let until = stop.until.map_or_else(|| "until it is resumed".to_owned(), |at| format!("until {}", moment(at)));
-        say(&format!("Healing is stopped for {} {until}, says {}.", stop.scope, line(&stop.by, 100)));
+        tell(&format!("Healing is stopped for {} {until}, says {}.", stop.scope, line(&stop.by, 100)));
         let whom = match &stop.scope {
             Scope::All => String::new(),
             scope @ (Scope::Site(_) | Scope::Pair(_)) => format!(" {scope}"),
         };
-        say(&format!("Checks and notices go on. `monitor resume{whom}` ends it; `monitor heal` works all the same."));
+        tell(&format!("Checks and notices go on. `monitor resume{whom}` ends it; `monitor heal` works all the same."));
     }
     FINE
 }

@@ -9,7 +9,7 @@ use crate::domain::reading::Outcome;
 use crate::engine::handle::ProbeReport;
 
 use super::client::{Client, NoAnswer, asked, block_on};
-use super::screen::{BAD, GOOD, ODD, Screen, line, lines, millis};
+use super::screen::{BAD, GOOD, ODD, Screen, flowed, line, millis};
 use super::{BAD_CONFIGURATION, DOWN, FAILED, FINE, complain, load, say};
 
 /// Which pair.
@@ -68,7 +68,7 @@ fn tell(report: &ProbeReport, by: &str, screen: &Screen) {
     say(&format!("{} {word} in {}, attempt {tries} ({by})", report.pair, took(report.reading.took)));
     say(&format!("  {url}"));
     if let Some(fault) = why {
-        say(&format!("  why: {} ({})", line(&fault.reason, 300), fault.cause));
+        say(&flowed("  why: ", &format!("{} ({})", line(&fault.reason, 300), fault.cause), screen.columns));
     }
     let phases = report.reading.phases;
     let all =
@@ -81,6 +81,6 @@ fn tell(report: &ProbeReport, by: &str, screen: &Screen) {
 }
 
 fn failed(why: &str) -> u8 {
-    complain(&lines(why));
+    complain(why);
     FAILED
 }

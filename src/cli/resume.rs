@@ -4,7 +4,7 @@ use crate::app::source::Source;
 use crate::web::api::stops::{Resume, Resumed};
 
 use super::client::{Client, asked};
-use super::{FINE, person, say, unanswered};
+use super::{FINE, person, say, tell, unanswered};
 
 /// For whom.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
     } else {
         "a hold on pairs that flap is over too if there was one"
     };
-    say(&format!("Healing goes on for {whom}: {stops}; {held}."));
+    tell(&format!("Healing goes on for {whom}: {stops}; {held}."));
     if args.scope.is_some() {
         say("A stop of more than that stays; `monitor status` shows those in force.");
     }

@@ -1,5 +1,6 @@
 //! `monitor run`: the agent itself.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -10,29 +11,29 @@ use crate::app::source::Source;
 use crate::app::{LogMask, agent, lock, log, signals};
 use crate::config::{Config, Loaded};
 
-use super::{BAD_CONFIGURATION, FAILED, FINE, complain};
+use super::{BAD_CONFIGURATION, FAILED, FINE, complain, write_error};
 
 /// Watches until stopped.
 pub fn run(source: Source) -> u8 {
     let loaded = match source.load() {
         Ok(loaded) => loaded,
         Err(error) => {
-            complain(&error.to_string());
+            refuse(&error.to_string());
             return BAD_CONFIGURATION;
         }
     };
     let remarks = source.remarks(&loaded);
     let Loaded { config: Some(config), report, .. } = loaded else {
-        complain(&loaded.report.to_string());
+        refuse(&loaded.report.to_string());
         for remark in remarks {
-            complain(&remark.to_string());
+            refuse(&remark.to_string());
         }
         return BAD_CONFIGURATION;
     };
     let _lock = match lock::take(&config.general.state_dir) {
         Ok(lock) => lock,
         Err(error) => {
-            complain(&error.to_string());
+            refuse(&error.to_string());
             return FAILED;
         }
     };
@@ -40,7 +41,7 @@ pub fn run(source: Source) -> u8 {
         // Held here too: what is said last must still be written.
         Ok(log) => Arc::new(log),
         Err(error) => {
-            complain(&crate::store::in_one_line(&error));
+            refuse(&crate::store::in_one_line(&error));
             return BAD_CONFIGURATION;
         }
     };
@@ -52,7 +53,7 @@ pub fn run(source: Source) -> u8 {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&format!("the system gives us no threads: {error}"));
+            refuse(&format!("the system gives us no threads: {error}"));
             return FAILED;
         }
     };
@@ -75,9 +76,18 @@ pub fn run(source: Source) -> u8 {
         Err(error) => {
             // In the log too: under nohup nobody reads the standard error.
             tracing::error!("monitor stopped: {error:#}");
-            complain(&format!("monitor stopped: {error:#}"));
+            refuse(&format!("monitor stopped: {error:#}"));
             FAILED
         }
+    }
+}
+
+/// Tells a person at a terminal; a journal and a file get each sentence whole.
+fn refuse(text: &str) {
+    if std::io::stderr().is_terminal() {
+        complain(text);
+    } else {
+        write_error(text.trim_end());
     }
 }
 

@@ -1,6 +1,7 @@
 //! How texts meet a terminal: nothing that it would obey, its width, its colours, times as people say them.
 
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 
 use clap::builder::styling::{AnsiColor, Style};
 use jiff::Timestamp;
@@ -75,6 +76,44 @@ pub fn cell(text: &str, width: usize) -> String {
     let text = one_line(text, width);
     let blanks = width.saturating_sub(text.chars().count());
     format!("{text}{}", " ".repeat(blanks))
+}
+
+/// Columns of a standard stream; what is not on a terminal is as wide as a usual one.
+pub fn columns(stream: impl AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
+    size.filter(|columns| *columns > 0).unwrap_or(COLUMNS).max(LEAST)
+}
+
+/// Breaks a text of several lines at blanks, and never a word: paths, commands and fingerprints are copied from it. What
+/// does not fit beside `head` goes on below it, after as many blanks.
+pub fn flowed(head: &str, text: &str, columns: usize) -> String {
+    let indent = head.chars().count();
+    let mut out = String::from(head);
+    for (number, line) in text.trim_end().lines().enumerate() {
+        let own = line.chars().take_while(|c| *c == ' ').count().min(8);
+        let mut used = indent + own;
+        if number > 0 {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+        }
+        out.push_str(&" ".repeat(own));
+        for (place, word) in one_line(line, LONG).split_whitespace().enumerate() {
+            let width = word.chars().count();
+            if place > 0 && used + 1 + width > columns {
+                // What goes on stands a little deeper, or it would look like the next line.
+                let deeper = indent + own + if indent == 0 { 4 } else { 0 };
+                out.push('\n');
+                out.push_str(&" ".repeat(deeper));
+                used = deeper;
+            } else if place > 0 {
+                out.push(' ');
+                used += 1;
+            }
+            out.push_str(word);
+            used += width;
+        }
+    }
+    out
 }
 
 /// Breaks a text at blanks into lines of at most `width` characters.
@@ -163,6 +202,16 @@ mod tests {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("abcdefghij k", 4), ["abcd", "efgh", "ij k"]);
         assert!(wrapped("  ", 4).is_empty());
+    }
+
+    #[test]
+    fn a_text_flows_beside_its_head_and_no_word_is_cut() {
+        assert_eq!(flowed("ok ", "one two three four", 12), "ok one two\n   three\n   four");
+        assert_eq!(flowed("", "one two three", 8), "one two\n    three");
+        assert_eq!(flowed("", "first:\n  a line\n", 80), "first:\n  a line");
+        assert_eq!(flowed("", "/a/very/long/path x", 8), "/a/very/long/path\n    x");
+        assert_eq!(flowed("- ", "", 8), "- ");
+        assert!(!flowed("", "a\u{1b}[2Jb\u{202e}", 80).contains(['\u{1b}', '\u{202e}']));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::host::ssh::known_hosts::{self, Standing, fingerprint};
 use crate::host::{Host, HostError, SshHost, SshSite};
 
 use super::client::block_on;
-use super::screen::{line, lines};
-use super::{BAD_CONFIGURATION, FAILED, FINE, complain, load, say};
+use super::screen::line;
+use super::{BAD_CONFIGURATION, FAILED, FINE, complain, load, tell};
 
 /// Whose key, and whether to ask.
 #[derive(Debug, clap::Args)]
@@ -45,14 +45,14 @@ pub fn run(source: &Source, args: &Args) -> u8 {
     let key = match offered {
         Ok(Ok(key)) => key,
         Ok(Err(HostError::Jump { source })) => {
-            complain(&lines(&format!("jump host: {source}")));
+            complain(&format!("jump host: {source}"));
             if matches!(*source, HostError::HostKeyChanged(_) | HostError::HostKeyUnknown(_)) {
                 complain(&format!("if that key is right, run `monitor trust {} --jump` first", line(&args.site, 64)));
             }
             return FAILED;
         }
         Ok(Err(error)) => {
-            complain(&lines(&error.to_string()));
+            complain(&error.to_string());
             return FAILED;
         }
         Err(error) => {
@@ -99,15 +99,15 @@ fn settle(site: &SshSite, key: &russh::keys::PublicKey, yes: bool) -> u8 {
         }
     };
     for (_, old) in &records.keys {
-        say(&format!("recorded: {} {}", old.algorithm(), fingerprint(old)));
+        tell(&format!("recorded: {} {}", old.algorithm(), fingerprint(old)));
     }
-    say(&format!("{address} shows: {} {}", key.algorithm(), fingerprint(key)));
+    tell(&format!("{address} shows: {} {}", key.algorithm(), fingerprint(key)));
     if let Some(pin) = &site.host_key_pin {
-        say(&format!("note: {}_SSH_HOST_KEY pins {pin}, and a pin wins over what is recorded", site.name));
+        tell(&format!("note: {}_SSH_HOST_KEY pins {pin}, and a pin wins over what is recorded", site.name));
     }
     match records.standing(key) {
         Standing::Known => {
-            say("this key is trusted already; nothing was changed");
+            tell("this key is trusted already; nothing was changed");
             return FINE;
         }
         Standing::Revoked { line } => {
@@ -117,13 +117,13 @@ fn settle(site: &SshSite, key: &russh::keys::PublicKey, yes: bool) -> u8 {
         Standing::Unknown | Standing::Changed { .. } => {}
     }
     if !yes {
-        say(
+        tell(
             "Compare it with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` (or _rsa, _ecdsa) prints on the host.",
         );
         match agreed(&address) {
             Some(true) => {}
             Some(false) => {
-                say("nothing was changed");
+                tell("nothing was changed");
                 return FAILED;
             }
             None => {
@@ -135,7 +135,7 @@ fn settle(site: &SshSite, key: &russh::keys::PublicKey, yes: bool) -> u8 {
     let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
     match folder.and_then(|()| known_hosts::trust(file, &site.host, site.port, key)) {
         Ok(()) => {
-            say(&format!("{address} is trusted with this key from now on; it is recorded in {}", file.display()));
+            tell(&format!("{address} is trusted with this key from now on; it is recorded in {}", file.display()));
             FINE
         }
         Err(error) => {
@@ -150,7 +150,7 @@ fn agreed(address: &str) -> Option<bool> {
     if !input.is_terminal() {
         return None;
     }
-    say(&format!("Trust this key for {address}? [y/N]"));
+    tell(&format!("Trust this key for {address}? [y/N]"));
     let mut answer = String::new();
     input.lock().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

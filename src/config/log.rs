@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use tracing_subscriber::EnvFilter;
+
 use crate::env::{Group, Key, Scope, Scoped, value};
 
 /// The log's file.
@@ -23,7 +25,7 @@ pub const LOG_SUCCESS_REQUESTS: Key<bool> = Key::new(Scope::Global, "LOG_SUCCESS
     .about("Log checks that say `up` as well.", "true")
     .default("false");
 /// Level.
-pub const LOG_LEVEL: Key<String> = Key::new(Scope::Global, "LOG_LEVEL", value::line)
+pub const LOG_LEVEL: Key<String> = Key::new(Scope::Global, "LOG_LEVEL", level)
     .about(
         "The least level that is logged: debug, info, warning or error; or directives such as `info,russh=debug`.",
         "debug",
@@ -79,4 +81,50 @@ pub fn read(global: &Scoped<'_>) -> Option<Log> {
         level: level?,
         json: json?,
     })
+}
+
+fn level(text: &str) -> Result<String, String> {
+    filter(text).map(|_| text.trim().to_owned())
+}
+
+/// Reads what is logged: one word sets our own lines and leaves other crates at WARNING; anything with `=` or `,` is a
+/// whole directive.
+///
+/// # Errors
+///
+/// What was expected, as a clause.
+pub fn filter(level: &str) -> Result<EnvFilter, String> {
+    let level = level.trim();
+    let ours = match level.to_ascii_uppercase().as_str() {
+        "TRACE" => "trace",
+        "DEBUG" => "debug",
+        "" | "INFO" => "info",
+        "WARN" | "WARNING" => "warn",
+        "ERROR" | "CRITICAL" => "error",
+        _ if level.contains(['=', ',']) => return directive(level),
+        _ => return Err(EXPECTED.to_owned()),
+    };
+    directive(&format!("warn,monitor={ours}"))
+}
+
+const EXPECTED: &str = "expected debug, info, warning, error, or directives such as `info,monitor::probe=debug`";
+
+fn directive(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::builder().parse(text).map_err(|error| format!("{EXPECTED} ({error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_one_of_pythons_words_or_a_directive() {
+        for good in ["", "info", "INFO", "Warning", "ERROR", "critical", "trace", "info,monitor::probe=debug", "a=warn"]
+        {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for bad in ["loud", "IFNO", "monitor=loud", "10"] {
+            assert!(level(bad).unwrap_err().starts_with(EXPECTED), "{bad}");
+        }
+    }
 }

@@ -24,6 +24,7 @@ pub mod ladder;
 pub mod later;
 pub mod log;
 pub mod maintenance;
+pub mod marks;
 pub mod pace;
 pub mod pairs;
 pub mod remedies;
@@ -80,6 +81,8 @@ pub struct Config {
     pub secrets: Vec<Secret>,
     /// Safer defaults that nobody changed, as key and value in force.
     pub safer: Vec<(crate::message::SaferDefault, String)>,
+    /// What every key was set to, so that a reload can say what changed.
+    pub marks: marks::Marks,
 }
 
 impl Config {
@@ -171,6 +174,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             target.mask(&redactor);
         }
     }
+    let marks = marks::Marks::of(&reader.settings());
     let settings = settings(&reader, &redactor);
     let known: Vec<KeyInfo> = groups().iter().flat_map(|group| group.keys).copied().collect();
     let report = reader.finish(&Catalogue { known: &known, later: later::KEYS, names: &names });
@@ -192,6 +196,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             redactor: redactor.clone(),
             secrets,
             safer,
+            marks,
         })
     })();
     Loaded { config: config.filter(|_| !report.is_broken()), report, redactor, settings }

@@ -132,6 +132,14 @@ impl Act {
         matches!(self, Self::Units { mode: Mode::StartStop, .. })
     }
 
+    /// What is done on recovery, as people read it: what was started for the incident is stopped.
+    pub fn ending(&self) -> Option<String> {
+        match self {
+            Self::Units { units, mode: Mode::StartStop } => Some(systemd::line(Action::Stop, units)),
+            Self::Units { mode: Mode::Restart, .. } | Self::Signal(_) | Self::Hook(_) => None,
+        }
+    }
+
     /// Parts of its secrets that may turn up alone: what stands behind the word of an `Authorization`, a long path.
     pub fn secrets(&self) -> Vec<Secret> {
         /// Characters of the shortest path that may be a password; `/health` must not be masked in every log line.

@@ -57,7 +57,7 @@ pub const LOCAL: Key<bool> = Key::new(Scope::Site, "LOCAL", value::flag)
 
 /// A second look.
 pub const CROSS_CHECK: Key<bool> = Key::new(Scope::Site, "CROSS_CHECK", value::flag)
-    .about("Before anything is run, ask the same URL from this site's own host: what answers there is not healed, because only our route to it is broken. What stands after the `?` of a URL and a login are left out, because users of that host see its command lines; the rest they see. The host needs curl or wget for HTTP, nc or bash for TCP, ping for ICMP, openssl for TLS, dig for DNS.", "true")
+    .about("Before anything is run, ask the same URL from this site's own host: what answers there is not healed, because only our route to it is broken; a host that gives no answer in time holds the first command of an outage, and no later one. What stands after the `?` of a URL and a login are left out, because users of that host see its command lines; the rest they see. The host needs curl or wget for HTTP, nc or bash for TCP, ping for ICMP, openssl for TLS, dig for DNS.", "true")
     .default("false");
 
 /// The keys of this section.

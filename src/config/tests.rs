@@ -53,7 +53,7 @@ pub(super) fn loaded(text: &str) -> Loaded {
     load(&env, &|_| Err(std::io::ErrorKind::NotFound.into()), &Surroundings::default())
 }
 
-pub(super) fn good(text: &str) -> Config {
+pub(crate) fn good(text: &str) -> Config {
     let loaded = loaded(text);
     let report = loaded.report.to_string();
     loaded.config.unwrap_or_else(|| panic!("{report}"))
@@ -185,6 +185,24 @@ fn every_problem_is_told_at_once_with_its_line() {
     }
     assert_eq!(told.len(), 17, "{}", told.join("\n"));
     assert!(!told.join("\n").contains("hunter22"));
+}
+
+#[test]
+fn a_mapping_that_cannot_be_read_is_the_only_thing_told_of_it() {
+    let least = LEAST.replace("COMMAND=one\n", "COMMAND=one\nDC3_SRV4_COMMAND=two\n");
+    for (mappings, expected) in [
+        ("MAPPINGS=DC3:SRV4,DC3:SRV4", "`DC3:SRV4` is there twice"),
+        ("MAPPINGS=DC3:SRV4,DC1", "`DC1` is not `DC:SRV`"),
+        ("MAPPINGS=", "is empty, and it is required"),
+        ("", "is not set, and it is required"),
+    ] {
+        let report = loaded(&least.replace("MAPPINGS=DC3:SRV4", mappings)).report;
+        let told: Vec<String> = report.errors().chain(report.warnings()).map(ToString::to_string).collect();
+        assert!(matches!(&told[..], [one] if one.contains(expected)), "{mappings}: {told:#?}");
+    }
+    // What is a mistake whatever is mapped is still told.
+    let report = loaded(&least.replace("MAPPINGS=DC3:SRV4", "MAPPINGS=DC3\nMAX_INTERVL=1")).report;
+    assert!(report.to_string().contains("did you mean `MAX_INTERVAL`"), "{report}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::name::ServerName;
+use super::refusal::Refusal;
 
 /// What speaks for or against the pair being what is broken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +26,35 @@ pub enum Afar {
     Up,
     /// It cannot look; why, and what to do.
     CannotLook(String),
+    /// It took the question and gave no answer in time, or lost the connection: what lies between us and it may be all
+    /// that is broken.
+    NoAnswer {
+        /// What became of the question.
+        why: String,
+        /// It gave none at the failing check before either: whoever waits for one would wait for ever.
+        again: bool,
+    },
+}
+
+impl Afar {
+    /// Says what speaks against a remedy.
+    pub fn objection(&self) -> Option<Refusal> {
+        match self {
+            Self::NotAsked | Self::Down | Self::NoAnswer { again: true, .. } => None,
+            Self::Up => Some(Refusal::OnlyOurRoute),
+            Self::CannotLook(why) => Some(Refusal::NotCrossChecked { why: why.clone() }),
+            Self::NoAnswer { why, again: false } => Some(Refusal::NotCrossChecked {
+                why: format!("{why}; if it gives no answer at the next failing check either, nobody waits for one"),
+            }),
+        }
+    }
+
+    /// Takes whether the look at the failing check before got no answer; says whether this one did not.
+    pub fn unanswered(&mut self, before: bool) -> bool {
+        let Self::NoAnswer { again, .. } = self else { return false };
+        *again = before;
+        true
+    }
 }
 
 /// Why a failure is not told: something else is told in its place, or somebody said that it need not be.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::alarm::Alarms;
-use super::evidence::{Afar, Evidence, Quiet};
+use super::evidence::{Evidence, Quiet};
 use super::flap::{self, Changes, Flapping};
 use super::maintenance::Calendar;
 use super::memory::Memory;
@@ -225,10 +225,8 @@ impl Guard {
             _ => {}
         }
         self.unhindered(pair, now, watched)?;
-        match &evidence.afar {
-            Afar::NotAsked | Afar::Down => {}
-            Afar::Up => return Err(Refusal::OnlyOurRoute),
-            Afar::CannotLook(why) => return Err(Refusal::NotCrossChecked { why: why.clone() }),
+        if let Some(refusal) = evidence.afar.objection() {
+            return Err(refusal);
         }
         self.affordable(pair, now)?;
         if self.rules.dry_run { Err(Refusal::DryRun) } else { Ok(Permit(())) }

@@ -1,6 +1,7 @@
 //! Stories of the guard.
 
 use super::*;
+use crate::domain::evidence::Afar;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -88,6 +89,9 @@ fn what_was_found_out_speaks_against_a_remedy() {
     assert_eq!(decide(&route), Err(Refusal::OnlyOurRoute));
     assert_eq!(decide(&blind), Err(Refusal::NotCrossChecked { why: "no curl".into() }));
     assert_eq!(decide(&same), Ok(()));
+    let silent = |again| Evidence { afar: Afar::NoAnswer { why: "no answer".into(), again }, ..NOTHING };
+    assert!(matches!(decide(&silent(false)), Err(Refusal::NotCrossChecked { why }) if why.starts_with("no answer;")));
+    assert_eq!(decide(&silent(true)), Ok(()), "what never answers holds nothing for ever");
     assert_eq!(guard(2, false).quiet(&pair(1), &parent, at(0), 10), Some(Quiet::ParentDown));
     assert_eq!(guard(2, false).quiet(&pair(1), &route, at(0), 10), None, "a broken route is told");
 }

@@ -36,6 +36,9 @@ pub struct HealReport {
     /// From the end of the command to the probe that saw the pair up.
     #[serde(rename = "up_after_ms", with = "crate::domain::millis::option", default)]
     pub up_after: Option<Duration>,
+    /// True when the last check before the command saw it up: there was nothing to heal.
+    #[serde(default)]
+    pub was_up: bool,
 }
 
 /// The answer to an approval.
@@ -52,7 +55,7 @@ pub struct Answered {
 }
 
 /// What a reload changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// Pairs that are new.
     pub added: usize,
@@ -60,6 +63,30 @@ pub struct Reloaded {
     pub removed: usize,
     /// Pairs that stay.
     pub kept: usize,
+    /// Which are new, by name.
+    #[serde(default)]
+    pub added_pairs: Vec<PairName>,
+    /// Which are gone, by name.
+    #[serde(default)]
+    pub removed_pairs: Vec<PairName>,
+    /// Which stay with something else than before, by name.
+    #[serde(default)]
+    pub changed: Vec<Changed>,
+    /// Every key whose value is another one now.
+    #[serde(default)]
+    pub changed_keys: Vec<String>,
+    /// Keys that were changed since the start and are read at the start only: their new values are not in force.
+    #[serde(default)]
+    pub restart_keys: Vec<String>,
+}
+
+/// A pair that a reload kept and changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The pair.
+    pub pair: PairName,
+    /// Its own keys, its server's and its site's.
+    pub keys: Vec<String>,
 }
 
 /// A rung that waits for a person.
@@ -75,6 +102,17 @@ pub struct Approval {
     pub command: String,
     /// When it was asked for first.
     pub since: Timestamp,
+}
+
+/// A rung that a person does not want to run in this incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    /// The rung.
+    pub rung: u32,
+    /// The command's text.
+    pub command: String,
+    /// Who said no.
+    pub by: String,
 }
 
 /// What a drill came to.

@@ -64,7 +64,7 @@ impl Engine {
             return;
         }
         // What could not be found out because of a bug of ours is not held for the pair.
-        let Some(Weighed { evidence, sample }) = weighed else {
+        let Some(Weighed { mut evidence, sample }) = weighed else {
             self.end_check(pair);
             return self.see(pair, Seen::Unknown);
         };
@@ -73,6 +73,7 @@ impl Engine {
             self.weather();
         }
         if let Some(known) = self.pairs.get_mut(pair) {
+            known.unanswered = evidence.afar.unanswered(known.unanswered);
             known.evidence = evidence;
         }
         self.judge(pair, check);
@@ -120,6 +121,7 @@ impl Engine {
         self.certificate(pair, &reading, &mut batch);
         if let Some(known) = self.pairs.get_mut(pair) {
             let unknown = seen == Seen::Unknown;
+            known.unanswered &= seen != Seen::Up;
             known.unseen = unknown.then(|| Unseen::count(known.unseen, now));
             known.last = Some(Last { reading, unknown, at: now });
         }

@@ -16,7 +16,9 @@ use crate::domain::stop::{Scope, Stop};
 
 use super::plan::Plans;
 
-pub use super::answers::{Answered, Approval, DrillReport, DrillStep, HealReport, ProbeReport, Reloaded, Stage};
+pub use super::answers::{
+    Answered, Approval, Changed, Denied, DrillReport, DrillStep, HealReport, ProbeReport, Reloaded, Stage,
+};
 
 /// A clonable door to the running engine.
 #[derive(Clone)]
@@ -277,6 +279,12 @@ pub struct PairStatus {
     /// The approval that it waits for.
     #[serde(default)]
     pub approval: Option<Approval>,
+    /// Rungs to which a person said no in this incident.
+    #[serde(default)]
+    pub denied: Vec<Denied>,
+    /// Since when it could not be looked at, while it cannot.
+    #[serde(default)]
+    pub unknown_since: Option<Timestamp>,
 }
 
 /// What an agent from before the field did.

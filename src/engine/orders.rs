@@ -5,12 +5,14 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::name::PairName;
-use crate::domain::outage::State;
+use crate::domain::outage::{Outage, State};
 use crate::domain::reading::Outcome;
 use crate::domain::remedy::{RunId, Verdict};
 use crate::remedy::Call;
 
-use super::handle::{Approval, CheckCounters, HealReport, Order, PairState, PairStatus, ProbeReport, Status, Unmet};
+use super::handle::{
+    Approval, CheckCounters, Denied, HealReport, Order, PairState, PairStatus, ProbeReport, Status, Unmet,
+};
 use super::lanes::{Member, Why};
 use super::ledger::Batch;
 use super::{Engine, Pair, Report, round};
@@ -97,7 +99,8 @@ impl Engine {
                 self.ledger.record(batch);
                 let command = wanted.command.to_string();
                 let verdict = Verdict::Skipped(refusal);
-                let _ = reply.send(HealReport { pair: pair.clone(), command, run: None, verdict, up_after: None });
+                let (run, up_after, was_up) = (None, None, false);
+                let _ = reply.send(HealReport { pair: pair.clone(), command, run, verdict, up_after, was_up });
             }
         }
         Ok(())
@@ -173,6 +176,8 @@ fn pair_status(name: &PairName, pair: &Pair, next: Option<Instant>, budget_spent
         quiet: outage.and(pair.judge.quiet()),
         flapping: false,
         maintenance_until: None,
+        unknown_since: pair.unseen.filter(|_| blind).map(|unseen| unseen.since),
+        denied: outage.map(|outage| denied(pair, outage)).unwrap_or_default(),
         approval: outage.and_then(|outage| outage.asked.as_ref()).map(|asked| Approval {
             id: asked.id.clone(),
             pair: name.clone(),
@@ -181,4 +186,11 @@ fn pair_status(name: &PairName, pair: &Pair, next: Option<Instant>, budget_spent
             since: asked.since,
         }),
     }
+}
+
+/// What a person said no to, of the ladder as it is now.
+fn denied(pair: &Pair, outage: &Outage) -> Vec<Denied> {
+    let command = |rung: u32| pair.plan.exact(rung).map(|rung| &*rung.command);
+    let said_no = outage.answers(command).denied.into_iter();
+    said_no.map(|(rung, by)| Denied { rung, command: command(rung).unwrap_or_default().to_owned(), by }).collect()
 }

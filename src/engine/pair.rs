@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use crate::domain::evidence::Evidence;
 use crate::domain::judge::Judge;
 use crate::domain::name::PairName;
-use crate::domain::reading::Reading;
+use crate::domain::outage::State;
+use crate::domain::reading::{Outcome, Reading};
 use crate::domain::remedy::RunId;
 
 use super::handle::Doing;
@@ -37,6 +38,8 @@ pub(super) struct Pair {
     pub unseen: Option<Unseen>,
     /// What was found out about its last failure.
     pub evidence: Evidence,
+    /// The look from its site at the last failing check got no answer.
+    pub unanswered: bool,
 }
 
 impl Pair {
@@ -52,6 +55,7 @@ impl Pair {
             last: None,
             unseen: None,
             evidence: Evidence::default(),
+            unanswered: false,
         }
     }
 
@@ -62,6 +66,12 @@ impl Pair {
         if self.run.is_none() {
             (self.doing, self.run) = (Doing::Healing, Some(run));
         }
+    }
+
+    /// True when it is up and the last look said so, too.
+    pub(super) fn is_seen_up(&self) -> bool {
+        let seen = self.last.as_ref().is_some_and(|last| last.reading.outcome == Outcome::Up);
+        seen && matches!(self.judge.state(), State::Up { .. })
     }
 
     /// Says that the effect of this run is being looked for.

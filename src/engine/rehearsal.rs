@@ -119,6 +119,7 @@ impl Rehearsal {
                 (false, format!("{site} does not reach it, and we do: the cross-check says nothing here"))
             }
             (Afar::CannotLook(why), _) => (false, why.clone()),
+            (Afar::NoAnswer { why, .. }, _) => (false, format!("{site} could not be asked: {why}")),
             (Afar::NotAsked, _) => (false, format!("{site} could not be asked: its host let us run nothing")),
         };
         self.evidence.afar = if up && seen == Afar::Up { Afar::Down } else { seen };

@@ -41,7 +41,7 @@ impl Engine {
             }
         }
         let of = wanted.len();
-        let mut reloaded = Reloaded { removed: gone.len(), ..Reloaded::default() };
+        let mut reloaded = Reloaded { removed: gone.len(), removed_pairs: gone, ..Reloaded::default() };
         for (pair, plan) in wanted {
             if let Some(known) = self.pairs.get_mut(&pair) {
                 reloaded.kept += 1;
@@ -63,6 +63,7 @@ impl Engine {
                 known.stale = known.doing == Doing::Checking;
             } else {
                 reloaded.added += 1;
+                reloaded.added_pairs.push(pair);
                 self.enter_one(plan, None, of);
             }
         }
@@ -73,6 +74,8 @@ impl Engine {
         self.miss_witnesses();
         self.reconsider();
         self.watched();
+        reloaded.added_pairs.sort();
+        reloaded.removed_pairs.sort();
         reloaded
     }
 

@@ -21,7 +21,7 @@ use super::plan::Plan;
 use super::round::Leaves;
 use super::turn::objection;
 use super::window::answer;
-use super::{ByHand, Engine, Report, round};
+use super::{ByHand, Engine, Pair, Report, round};
 
 /// How long the intent may take to reach the disk; after that nothing is run.
 pub(super) const INTENT_WITHIN: Duration = Duration::from_secs(10);
@@ -243,6 +243,7 @@ impl Engine {
             self.records.ran(&call.pair, &rung.command, &done.run);
         }
         self.ledger.record(batch);
+        let was_up = call.incident.is_none() && self.pairs.get(&call.pair).is_some_and(Pair::is_seen_up);
         let by_hand = reply.map(|reply| ByHand {
             reply,
             report: HealReport {
@@ -251,6 +252,7 @@ impl Engine {
                 run: Some(done.run.clone()),
                 verdict: still_down,
                 up_after: None,
+                was_up,
             },
         });
         let is_proved = done.run.started && !rung.verify.window.is_zero() && !self.is_elsewhere(&call);
@@ -300,7 +302,7 @@ impl Engine {
         self.release(&call);
         self.drill_unmet(call.run, refusal);
         let verdict = Verdict::Skipped(refusal.clone());
-        let report = HealReport { pair, command, run: None, verdict, up_after: None };
+        let report = HealReport { pair, command, run: None, verdict, up_after: None, was_up: false };
         answer(reply.map(|reply| ByHand { reply, report }), None);
     }
 }

@@ -84,11 +84,12 @@ impl<'a> Index<'a> {
         key.strip_suffix("_FILE").map(|key| self.meaning(key))
     }
 
-    /// Judges a key that means nothing here.
-    pub(super) fn stranger(&self, place: Place, key: &str, meaning: &Meaning, search: bool) -> Problem {
+    /// Judges a key that means nothing here. `None` where that cannot be known: without a mapping the mistake is in
+    /// MAPPINGS and told there, and every key of a site or a server would repeat it.
+    pub(super) fn stranger(&self, place: Place, key: &str, meaning: &Meaning, search: bool) -> Option<Problem> {
         let comes_and_goes = self.names.open && matches!(meaning, Meaning::Unmapped { .. });
         if let Some(near) = (search && !comes_and_goes).then(|| self.neighbour(key, meaning)).flatten() {
-            return Problem::error(place, nameable(key), "is not known").hint(format!("did you mean `{near}`?"));
+            return Some(Problem::error(place, nameable(key), "is not known").hint(format!("did you mean `{near}`?")));
         }
         if let Meaning::Unmapped { prefix, scopes, .. } = meaning {
             let nouns: Vec<_> = scopes.iter().map(|scope| scope.noun()).collect();
@@ -98,19 +99,20 @@ impl<'a> Index<'a> {
                     "is ignored for now: neither MAPPINGS nor the list of DISCOVERY_URL has a {nouns} `{}`",
                     shown(nameable(prefix))
                 );
-                return Problem::warning(place, nameable(key), what).hint("remove the line, unless it is to come back");
+                let hint = "remove the line, unless it is to come back";
+                return Some(Problem::warning(place, nameable(key), what).hint(hint));
             }
             if self.names.pairs.is_empty() {
-                return Problem::warning(place, nameable(key), "is ignored: nothing is mapped").hint("set MAPPINGS");
+                return None;
             }
             let what = format!("is ignored: MAPPINGS has no {nouns} `{}`", shown(nameable(prefix)));
-            return Problem::warning(place, nameable(key), what).hint("map it, or remove the line");
+            return Some(Problem::warning(place, nameable(key), what).hint("map it, or remove the line"));
         }
         let problem = Problem::warning(place, nameable(key), "is not known, ignored");
-        match search.then(|| self.relative(key)).flatten() {
+        Some(match search.then(|| self.relative(key)).flatten() {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => problem,
-        }
+        })
     }
 
     /// Finds the key that a slip of the pen away was meant.

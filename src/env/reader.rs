@@ -10,6 +10,7 @@ use super::index;
 use super::key::{Absent, Key, KeyInfo, NUMBER, Scope};
 use super::problem::{Place, Problem, Report};
 use super::redactor::{MASK, MIN_SECRET, Redactor};
+use super::secret::Secret;
 use super::setting::Setting;
 use super::source::{Entry, Env};
 use super::unknown::{self, Catalogue};
@@ -294,8 +295,9 @@ impl Scoped<'_> {
     fn in_force<T>(&self, key: &Key<T>, full: &str, text: &str, place: Place) {
         let hidden = key.secret && place != Place::Unset;
         let value = if hidden { Cow::Borrowed(MASK) } else { Redactor::default().mask(text) };
-        let setting =
-            Setting { key: full.to_owned(), scope: key.scope, name: key.name, value: value.into_owned(), place };
+        let whole = (value != text).then(|| Secret::from(text));
+        let (key, scope, name, value) = (full.to_owned(), key.scope, key.name, value.into_owned());
+        let setting = Setting { key, scope, name, value, place, hidden: whole };
         self.reader.settings.borrow_mut().entry(setting.key.clone()).or_insert(setting);
     }
 

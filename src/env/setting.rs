@@ -2,6 +2,7 @@
 
 use super::key::Scope;
 use super::problem::Place;
+use super::secret::Secret;
 
 /// One value in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,4 +17,6 @@ pub struct Setting {
     pub value: String,
     /// Where it came from; [`Place::Unset`] for a default.
     pub place: Place,
+    /// The whole value, where `value` hides a part of it.
+    pub hidden: Option<Secret>,
 }

@@ -89,7 +89,7 @@ pub fn find(env: &Env, catalogue: &Catalogue<'_>, problems: &mut Vec<Problem>) {
                         Problem::error(place(), nameable(key), "only a secret can be read from a file")
                             .hint("write the value itself, without `_FILE`"),
                     ),
-                    (_, search) => problems.push(index.stranger(place(), key, &other, search)),
+                    (_, search) => problems.extend(index.stranger(place(), key, &other, search)),
                 }
             }
         }

@@ -25,6 +25,10 @@ pub enum Line<'a> {
     Limits { factor: f64, max_interval: Duration, attempts: u32, retry_delay: Duration },
     /// The pairs, in the order of `MAPPINGS`.
     Watching { pairs: &'a [PairName] },
+    /// Who we are, for whoever finds two of us: `file` is absent when the process environment says everything.
+    Identity { file: Option<&'a str>, state_dir: &'a str, process: u32 },
+    /// Another agent goes by the same file.
+    NotAlone { file: &'a str },
     /// One attempt of a check was not up.
     AttemptFailed { pair: &'a PairName, url: &'a str, attempt: u32, of: u32, fault: &'a Fault },
     /// A check said `down`; the attempts' own lines say why.

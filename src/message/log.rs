@@ -46,6 +46,17 @@ fn worded(line: &Line<'_>, words: &Catalogue) -> (&'static str, FluentArgs<'stat
             ]),
         ),
         Line::Watching { pairs } => ("log-watching", fields([("pairs", own(list(pairs, words)))])),
+        Line::Identity { file, state_dir, process } => {
+            let mut list = fields([("folder", word(state_dir)), ("process", own(process.to_string()))]);
+            match file {
+                Some(file) => {
+                    list.set("file", word(file));
+                    ("log-identity", list)
+                }
+                None => ("log-identity-no-file", list),
+            }
+        }
+        Line::NotAlone { file } => ("log-not-alone", fields([("file", word(file))])),
         Line::AttemptFailed { pair, url, attempt, of, fault } => {
             let mut fields = faulted(pair, url, fault, words);
             fields.set("attempt", count(*attempt));

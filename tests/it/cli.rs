@@ -40,6 +40,23 @@ impl Told {
         format!("exit {}\n{}{}", self.code, self.out, self.err)
     }
 
+    /// The output as if no line of it had been broken.
+    fn flat(&self) -> String {
+        let mut flat = String::new();
+        for line in self.out.lines() {
+            let goes_on = line.starts_with("    ");
+            flat.push_str(if flat.is_empty() {
+                ""
+            } else if goes_on {
+                " "
+            } else {
+                "\n"
+            });
+            flat.push_str(if goes_on { line.trim_start() } else { line });
+        }
+        flat
+    }
+
     fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.all()))
     }
@@ -172,6 +189,44 @@ fn the_seeds_own_file_passes_and_its_missing_key_file_is_a_warning() {
 }
 
 #[test]
+fn a_check_shows_what_would_be_run_for_whom_and_fits_a_screen() {
+    let more =
+        "COMMAND_2=reboot --token password\nCOMMAND_2_MODE=approve\nCOMMAND_2_AFTER=10m\nRECOVERY_COMMAND=end it\n";
+    let folder = Folder::with(&(SEED.to_owned() + more));
+    let told = folder.run(&["check"]);
+    for part in [
+        "  DC3-SRV4, DC1-SRV5, each on its own site over SSH:\n",
+        "    rung 1: systemctl restart network-service\n",
+        "    rung 2 (waits for a person, not before 10m): reboot --token ***\n",
+        "    on recovery: end it\n",
+    ] {
+        assert!(told.out.contains(part), "no {part} in {}", told.all());
+    }
+    for line in told.out.lines() {
+        assert!(line.chars().count() <= 80, "{line:?} of {}", told.all());
+    }
+    let json = folder.run(&["check", "--json"]).json();
+    let rung = &json["ladders"][0]["rungs"][1];
+    assert_eq!((&rung["mode"], &rung["command"]), (&"approve".into(), &"reboot --token ***".into()), "{json}");
+}
+
+#[test]
+fn every_help_fits_a_screen() {
+    let folder = Folder::empty();
+    let help = folder.run(&["--help"]);
+    let commands = help.out.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands = commands.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.contains(&"check") && commands.contains(&"completions"), "{}", help.all());
+    let of_each = commands.iter().map(|command| folder.run(&[command, "--help"]));
+    for told in std::iter::once(folder.run(&["--help"])).chain(of_each) {
+        for line in told.out.lines() {
+            assert!(line.chars().count() <= 80, "{line:?} of {}", told.all());
+        }
+    }
+}
+
+#[test]
 fn a_broken_configuration_is_told_whole_and_starts_nothing() {
     let folder = Folder::with(
         "INTERVAL=soon\nMAPPINGS=DC3:SRV4\nCOMAND=x\nDC3_SSH_PASSWORD=hunter22\nTELEGRAM_BOT_TOKEN=hunter22\n",
@@ -251,9 +306,13 @@ fn the_sample_file_passes_as_it_stands_and_with_every_line_on() {
 }
 
 #[test]
-fn a_log_level_that_would_keep_the_agent_from_starting_is_found_by_check() {
-    let told = Folder::with(&(SEED.to_owned() + "LOG_LEVEL=loud\n")).run(&["check"]);
-    assert!(told.code == 2 && told.out.contains("LOG_LEVEL"), "{}", told.all());
+fn a_log_level_that_means_nothing_is_told_with_all_that_is_wrong_by_check_and_at_the_start() {
+    let folder = Folder::with(&(SEED.to_owned() + "LOG_LEVEL=loud\nCHECK_TIMEOUT=soon\n"));
+    let (check, run) = (folder.run(&["check"]), folder.run(&["run"]));
+    assert!(check.code == 2 && run.code == 2, "{}{}", check.all(), run.all());
+    for told in [check.out, run.err] {
+        assert!(told.contains("LOG_LEVEL: found `loud`, expected debug") && told.contains("CHECK_TIMEOUT"), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,8 +338,17 @@ async fn an_online_check_tries_everything_and_tells_what_failed() {
         "ok   store sqlite: ",
         "5 looked at, 0 failed",
     ] {
-        assert!(told.out.contains(line), "no {line} in {}", told.all());
+        assert!(told.flat().contains(line), "no {line} in {}", told.all());
     }
+    // The host was met for the first time: that is said, once, with what to compare and where it is kept.
+    let stored = folder.path().join("state/known_hosts").canonicalize().unwrap();
+    let met =
+        ["NEW  first contact with 127.0.0.1:", "SHA256:", &stored.display().to_string(), "ssh-keygen -lf /etc/ssh"];
+    for part in met {
+        assert!(told.flat().contains(part), "no {part} in {}", told.all());
+    }
+    let again = folder.run(&["check", "--online"]);
+    assert!(again.code == 0 && !again.out.contains("first contact"), "{}", again.all());
 
     service.set(State::Down(503));
     drop(sshd);
@@ -392,7 +460,7 @@ fn trust_shows_both_keys_asks_and_replaces_only_that_hosts_lines() {
     let asked = folder.run(&["trust", "DC3"]);
     assert!(asked.code == 2 && asked.err.contains("--yes"), "{}", asked.all());
     assert!(
-        asked.out.contains("recorded: ssh-ed25519 SHA256:") && asked.out.contains("shows: ssh-ed25519 SHA256:"),
+        asked.flat().contains("recorded: ssh-ed25519 SHA256:") && asked.flat().contains("shows: ssh-ed25519 SHA256:"),
         "{}",
         asked.all()
     );
@@ -436,7 +504,8 @@ fn without_an_agent_probe_looks_by_itself_and_the_others_say_that_none_runs() {
 #[test]
 fn a_running_agent_is_asked_ordered_and_audited() {
     let service = Service::start();
-    let env = |more: &str| local(&service.url(), &format!("DRY_RUN=false\n{more}"));
+    let least = local(&service.url(), "DRY_RUN=false\n");
+    let env = |more: &str| format!("{least}{more}");
     let folder = Folder::with(&env("COMMAND=echo mended > proof; echo well \u{1b}[31mdone\n"));
     let mut agent = folder.agent();
     assert!(wait_until(LIMIT, || folder.run(&["status"]).code == 0 && folder.run(&["status"]).out.contains("1 up")));
@@ -449,7 +518,10 @@ fn a_running_agent_is_asked_ordered_and_audited() {
     let probe = folder.run(&["probe", "DC3-SRV4"]);
     assert!(probe.code == 0 && probe.out.contains("by the running agent"), "{}", probe.all());
     let heal = folder.run(&["heal", "DC3-SRV4"]);
-    assert!(heal.code == 0 && heal.out.contains("exit code 0") && heal.out.contains("healed"), "{}", heal.all());
+    assert!(heal.code == 0 && heal.out.contains("exit code 0"), "{}", heal.all());
+    assert!(heal.out.contains("it was up before; the command ran and it is still up"), "{}", heal.all());
+    let heal_json = folder.run(&["heal", "DC3-SRV4", "--json"]).json();
+    assert_eq!((&heal_json["verdict"], &heal_json["was_up"]), (&"healed".into(), &true.into()));
     assert!(heal.out.contains("well") && !heal.out.contains('\u{1b}'), "{}", heal.all());
     let rung = folder.run(&["heal", "DC3-SRV4", "2"]);
     assert!(rung.code == 1 && rung.err.contains("no rung 2"), "{}", rung.all());
@@ -465,6 +537,16 @@ fn a_running_agent_is_asked_ordered_and_audited() {
     folder.write(&env("COMMAND=echo broken; exit 4\nREMEDY_BUDGET=0/1h\n"));
     let reloaded = folder.run(&["reload"]);
     assert!(reloaded.code == 0 && reloaded.out.contains("1 kept"), "{}", reloaded.all());
+    assert!(reloaded.out.contains("keys with other values: COMMAND, REMEDY_BUDGET"), "{}", reloaded.all());
+    assert!(!reloaded.out.contains("NOT IN FORCE"), "{}", reloaded.all());
+    folder.write(&env("COMMAND=echo broken; exit 4\nREMEDY_BUDGET=0/1h\nDC3_COMMAND_2=x\nLOG_FILE=other.log\n"));
+    let reloaded = folder.run(&["reload"]);
+    assert!(reloaded.out.contains("changed: DC3-SRV4 (DC3_COMMAND_2)"), "{}", reloaded.all());
+    assert!(reloaded.out.contains("NOT IN FORCE: LOG_FILE;"), "{}", reloaded.all());
+    folder.write(&env("COMMAND=echo broken; exit 4\nREMEDY_BUDGET=0/1h\n"));
+    let reloaded = folder.run(&["reload", "--json"]).json();
+    assert_eq!(reloaded["changed"][0]["keys"], serde_json::json!(["DC3_COMMAND_2"]), "{reloaded}");
+    assert_eq!((&reloaded["kept"], &reloaded["restart_keys"]), (&1.into(), &serde_json::json!([])), "{reloaded}");
 
     service.set(State::Down(503));
     assert!(wait_until(LIMIT, || folder.run(&["status"]).code == 3), "{}", folder.run(&["status"]).all());
@@ -496,6 +578,34 @@ fn a_running_agent_is_asked_ordered_and_audited() {
 
     assert_eq!(agent.stop(), Some(0));
     audit_is_proved(&folder);
+}
+
+#[test]
+fn two_agents_with_one_file_notice_each_other_and_say_where_they_are() {
+    let service = Service::start();
+    let folder = Folder::with(&local(&service.url(), "COMMAND=true\n"));
+    let mut first = folder.agent();
+    let beside = folder.path().join("beside");
+    std::fs::create_dir(&beside).unwrap();
+    let env = folder.path().join(".env");
+    let mut second = folder.command(&["run", "--env-file", env.to_str().unwrap()]);
+    second.current_dir(&beside).env("STATE_DIR", &beside).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut second = Agent(second.spawn().unwrap());
+    let noticed = || folder.run(&["status"]).out.contains("another agent runs with the same .env");
+    assert!(wait_until(LIMIT, noticed), "{}", folder.run(&["status"]).all());
+    let told = |path: &Path, words: &str| {
+        let log = std::fs::read_to_string(path.join("monitor.log")).unwrap_or_default();
+        log.lines().any(|line| line.contains(words))
+    };
+    let place = beside.canonicalize().unwrap();
+    let who = format!("{}, STATE_DIR: {}, process {}", env.display(), place.display(), second.0.id());
+    assert!(wait_until(LIMIT, || told(&beside, &who)), "no {who}");
+    assert!(wait_until(LIMIT, || told(&beside, "ANOTHER AGENT RUNS WITH THE SAME FILE")));
+    assert!(told(folder.path(), &format!("process {}", first.0.id())) && !told(folder.path(), "ANOTHER AGENT"));
+    assert_eq!(folder.run(&["check"]).code, 0, "a check is no agent");
+    assert_eq!(second.stop(), Some(0));
+    assert!(wait_until(LIMIT, || !noticed()), "{}", folder.run(&["status"]).all());
+    assert_eq!(first.stop(), Some(0));
 }
 
 /// An incident of a pair that is no longer configured, with three runs of a command that did not help, two hours ago.

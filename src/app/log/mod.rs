@@ -64,15 +64,12 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The value of `LOG_LEVEL` means nothing.
-    #[error(
-        "LOG_LEVEL is {found:?}: expected DEBUG, INFO, WARNING, ERROR or a directive such as `info,monitor::probe=debug`"
-    )]
+    #[error("LOG_LEVEL is `{found}`: {expected}")]
     Level {
         /// What was written.
         found: String,
-        /// What the directive's parser said, when it looked like one.
-        #[source]
-        source: Option<tracing_subscriber::filter::ParseError>,
+        /// What could have been.
+        expected: String,
     },
     /// The path is a folder, a pipe or a socket.
     #[error("LOG_FILE {path:?} is not a file: name a file in a folder that the agent may write to")]
@@ -141,11 +138,6 @@ pub fn start(options: Options) -> Result<LogGuard, LogError> {
     let (dispatch, guard) = build(options, stdout)?;
     tracing::dispatcher::set_global_default(dispatch).map_err(|_| LogError::Twice)?;
     Ok(guard)
-}
-
-/// Says what is wrong with a `LOG_LEVEL`, before anything is started.
-pub fn check_level(level: &str) -> Result<(), LogError> {
-    level::filter(level).map(drop)
 }
 
 /// Builds the log without making it the process's own: `stdout` is where the second copy of each line goes, if anywhere.

@@ -12,8 +12,7 @@ use crate::app::source::Source;
 use crate::config;
 use crate::env::Env;
 
-use super::screen::lines;
-use super::{BAD_CONFIGURATION, FAILED, FINE, complain, say};
+use super::{BAD_CONFIGURATION, FAILED, FINE, complain, tell};
 use answers::Answers;
 use interview::{Ended, Terminal};
 
@@ -95,7 +94,7 @@ pub fn run(source: &Source, named: Option<&Path>, args: &Args) -> u8 {
     let env = Env::new(&path.display().to_string(), text.as_bytes(), std::collections::BTreeMap::new());
     let loaded = config::load(&env, &|path| std::fs::read_to_string(path), &around);
     if loaded.report.is_broken() {
-        complain(&lines(&loaded.report.to_string()));
+        complain(&loaded.report.to_string());
         complain("nothing was written");
         return BAD_CONFIGURATION;
     }
@@ -104,15 +103,15 @@ pub fn run(source: &Source, named: Option<&Path>, args: &Args) -> u8 {
         return FAILED;
     }
     let pairs = loaded.config.map_or(0, |config| config.pairs.len());
-    say(&format!("wrote {} (mode 0600): {pairs} pair(s)", path.display()));
+    tell(&format!("wrote {} (mode 0600): {pairs} pair(s)", path.display()));
     let file = named.map(|path| format!(" --env-file {}", path.display())).unwrap_or_default();
-    say(&format!("next: `monitor check --online{file}` tries everything once, then `monitor run{file}` watches"));
+    tell(&format!("next: `monitor check --online{file}` tries everything once, then `monitor run{file}` watches"));
     FINE
 }
 
 fn refused(wrong: &[String]) -> u8 {
     for what in wrong {
-        complain(&lines(what));
+        complain(what);
     }
     complain("nothing was written; `monitor init --help` shows every option");
     BAD_CONFIGURATION

@@ -31,7 +31,7 @@ use crate::fetch::{self, Roots};
 use crate::probe::wire::Kit;
 use crate::remedy::webhook;
 
-use super::screen::{Screen, lines};
+use super::screen::Screen;
 use super::{BAD_CONFIGURATION, FAILED, FINE, complain, load, say};
 use course::Spell;
 use play::{Setting, Timeline, play};
@@ -95,7 +95,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
     let timeline = match foresee(&config, story, start, &zone, args.length) {
         Ok(timeline) => timeline,
         Err(error) => {
-            complain(&lines(&format!("{error:#}")));
+            complain(&format!("{error:#}"));
             return FAILED;
         }
     };
@@ -133,7 +133,7 @@ impl Args {
 }
 
 fn wrong(problems: &[String]) -> u8 {
-    complain(&lines(&problems.join("\n")));
+    complain(&problems.join("\n"));
     BAD_CONFIGURATION
 }
 

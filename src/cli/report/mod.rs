@@ -10,7 +10,7 @@ use crate::domain::report::Report;
 use crate::web::api::report::USUAL;
 
 use super::client::{Client, asked};
-use super::screen::{Screen, lines};
+use super::screen::Screen;
 use super::{FAILED, FINE, complain, say};
 
 /// Which period.
@@ -34,7 +34,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
     let report: Report = match asked(Client::find(source).get(&path)) {
         Ok(report) => report,
         Err(error) => {
-            complain(&lines(&error.to_string()));
+            complain(&error.to_string());
             return FAILED;
         }
     };

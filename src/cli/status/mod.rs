@@ -10,7 +10,7 @@ use crate::engine::handle::PairState;
 use crate::web::api::pairs::Overview;
 
 use super::client::{Client, asked};
-use super::screen::{Screen, lines};
+use super::screen::Screen;
 use super::{DOWN, FAILED, FINE, complain, say};
 
 /// What to show.
@@ -37,7 +37,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
     let overview: Overview = match asked(client.get(PATH)) {
         Ok(overview) => overview,
         Err(error) => {
-            complain(&lines(&error.to_string()));
+            complain(&error.to_string());
             return FAILED;
         }
     };

@@ -52,6 +52,16 @@ pub fn of_pair(pair: &PairStatus, now: Timestamp) -> Vec<(Style, String)> {
         let (id, command) = (line(&approval.id, NAME), line(&approval.command, 200));
         notes.push(format!("rung {} waits for a person, monitor approve {id}: {command}", approval.rung));
     }
+    for denied in &pair.denied {
+        let (by, command) = (line(&denied.by, NAME), line(&denied.command, 200));
+        notes.push(format!("rung {} was denied by {by}, so it does not run in this incident: {command}", denied.rung));
+    }
+    if let Some(since) = pair.unknown_since {
+        notes.push(format!(
+            "cannot be looked at since {}: that does not count as down, and nothing is healed",
+            moment(since)
+        ));
+    }
     let quiet = match pair.quiet.filter(|_| pair.state != PairState::Up) {
         Some(Quiet::ParentDown) => Some("not told: what it depends on is down, and that is told"),
         Some(Quiet::Storm) => Some("not told: the storm is told in its place"),
@@ -66,7 +76,7 @@ pub fn of_pair(pair: &PairStatus, now: Timestamp) -> Vec<(Style, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::handle::{Approval, CheckCounters, Doing};
+    use crate::engine::handle::{Approval, CheckCounters, Denied, Doing};
 
     fn pair(state: PairState) -> PairStatus {
         PairStatus {
@@ -90,6 +100,8 @@ mod tests {
             flapping: false,
             maintenance_until: None,
             approval: None,
+            denied: Vec::new(),
+            unknown_since: None,
         }
     }
 
@@ -113,15 +125,22 @@ mod tests {
             maintenance_until: Some(at),
             approval: Some(approval),
             quiet: Some(Quiet::ParentDown),
+            denied: vec![Denied { rung: 3, command: "halt \u{7}".to_owned(), by: "anna".to_owned() }],
+            unknown_since: Some(at),
             ..pair(PairState::Down)
         };
         let text = said(of_pair(&held, Timestamp::UNIX_EPOCH));
-        for part in
-            ["in maintenance until 20", "monitor resume DC3-SRV4", "monitor approve 3fa9c1: reboot", "depends on"]
-        {
+        for part in [
+            "in maintenance until 20",
+            "monitor resume DC3-SRV4",
+            "monitor approve 3fa9c1: reboot",
+            "depends on",
+            "rung 3 was denied by anna, so it does not run in this incident: halt",
+            "cannot be looked at since 20",
+        ] {
             assert!(text.contains(part), "no {part} in {text}");
         }
-        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{7}']), "{text:?}");
     }
 
     #[test]

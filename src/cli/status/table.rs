@@ -88,7 +88,7 @@ fn header(out: &mut String, overview: &Overview, screen: &Screen) {
         say(out, screen, BAD, &format!("store: {trouble}"));
     }
     for trouble in &overview.troubles {
-        say(out, screen, ODD, &line(trouble, 500));
+        say(out, screen, BAD, &line(trouble, 500));
     }
     out.push('\n');
 }
@@ -146,7 +146,10 @@ fn state(pair: &PairStatus, now: Timestamp) -> (String, clap::builder::styling::
     match pair.state {
         PairState::Up => (format!("up {held}"), GOOD),
         PairState::Down => (format!("DOWN {held} x{}", pair.failures), BAD),
-        PairState::Unknown => ("unknown".to_owned(), ODD),
+        PairState::Unknown => {
+            let held = pair.unknown_since.map(|since| format!(" {}", between(since, now))).unwrap_or_default();
+            (format!("unknown{held}"), ODD)
+        }
         PairState::Fresh => ("not looked at".to_owned(), FAINT),
     }
 }
@@ -202,6 +205,8 @@ mod tests {
             flapping: false,
             maintenance_until: None,
             approval: None,
+            denied: Vec::new(),
+            unknown_since: None,
         }
     }
 
@@ -239,7 +244,17 @@ mod tests {
                 assert!(line.chars().count() <= columns, "{columns}: {line:?} of\n{text}");
                 assert!(!line.chars().any(char::is_control), "{line:?}");
             }
-            for word in ["1 up", "1 DOWN", "1 unknown", "STORM", "telegram", "the disk is full", "healing", "refused"] {
+            for word in [
+                "1 up",
+                "1 DOWN",
+                "1 unknown",
+                "STORM",
+                "telegram",
+                "the disk is full",
+                "healing",
+                "refused",
+                "same .env",
+            ] {
                 let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
                 assert!(words.contains(word), "{columns}: no {word} in\n{text}");
             }

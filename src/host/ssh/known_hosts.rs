@@ -97,6 +97,15 @@ pub fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
+/// The word for a kind of key in the name of its file, `/etc/ssh/ssh_host_{kind}_key.pub`.
+pub fn kind(algorithm: &Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Rsa { .. } => "rsa",
+        Algorithm::Ecdsa { .. } => "ecdsa",
+        _ => "ed25519",
+    }
+}
+
 /// The host as the file spells it: lower case, the port only when it is not 22.
 fn host_name(host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();

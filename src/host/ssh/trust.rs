@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use russh::keys::{Algorithm, PublicKey};
+use russh::keys::PublicKey;
 
-use super::known_hosts::{self, Records, Standing, fingerprint};
+use super::known_hosts::{self, Records, Standing, fingerprint, kind};
 use super::{HostKeyPolicy, SshSite};
 use crate::host::{HostError, KeyTrouble};
 
@@ -56,14 +56,6 @@ pub(super) async fn learn(site: &SshSite, key: &PublicKey) -> Result<(), HostErr
                 None => Ok(()),
             }
         }
-    }
-}
-
-fn kind(algorithm: &Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::Rsa { .. } => "rsa",
-        Algorithm::Ecdsa { .. } => "ecdsa",
-        _ => "ed25519",
     }
 }
 

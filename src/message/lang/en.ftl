@@ -109,6 +109,9 @@ digest-more = … and { $more } more
 # Log lines.
 log-started = Monitoring started with an interval of { $seconds } s
 log-limits = Limits: delay factor { $factor }, longest interval { $max } s, check attempts { $attempts }, { $retry } s between them
+log-identity = Configuration: { $file }, STATE_DIR: { $folder }, process { $process }
+log-identity-no-file = Configuration: no file, only the process environment, STATE_DIR: { $folder }, process { $process }
+log-not-alone = ANOTHER AGENT RUNS WITH THE SAME FILE { $file }, in another STATE_DIR: both watch, run commands and tell. If that is not meant, stop one of them; `fuser { $file }` names both
 log-watching = Watched pairs: { $pairs }
 log-and-more = and { $more } more
 log-attempt-failed = Check of { $pair } ({ $url }): attempt { $attempt }/{ $of } failed: { $cause } ({ $reason })

@@ -91,6 +91,9 @@ digest-more = … 외 { $more }건
 # 로그.
 log-started = { $seconds }초 간격으로 모니터링을 시작합니다
 log-limits = 제한: 지연 배수 { $factor }, 최대 간격 { $max }초, 확인 시도 { $attempts }회, 시도 간격 { $retry }초
+log-identity = 설정: { $file }, STATE_DIR: { $folder }, 프로세스 { $process }
+log-identity-no-file = 설정: 파일 없음, 프로세스 환경만 사용, STATE_DIR: { $folder }, 프로세스 { $process }
+log-not-alone = 다른 에이전트가 같은 파일 { $file }로 다른 STATE_DIR에서 실행 중입니다: 둘 다 확인하고, 명령을 실행하고, 알립니다. 의도한 것이 아니라면 하나를 중지하십시오. `fuser { $file }`이 둘 다 보여 줍니다
 log-watching = 감시 대상 쌍: { $pairs }
 log-and-more = 외 { $more }개
 log-attempt-failed = { $pair } 확인 ({ $url }): { $attempt }/{ $of }번째 시도 실패: { $cause } ({ $reason })

@@ -104,6 +104,9 @@ digest-more = … и ещё { $more }
 # Строки журнала.
 log-started = Старт мониторинга с интервалом { $seconds } сек
 log-limits = Пределы: множитель задержки { $factor }, наибольший интервал { $max } сек, попыток проверки { $attempts }, между ними { $retry } сек
+log-identity = Настройки: { $file }, STATE_DIR: { $folder }, процесс { $process }
+log-identity-no-file = Настройки: без файла, только окружение процесса, STATE_DIR: { $folder }, процесс { $process }
+log-not-alone = ДРУГОЙ АГЕНТ РАБОТАЕТ С ТЕМ ЖЕ ФАЙЛОМ { $file }, в другом STATE_DIR: оба проверяют, выполняют команды и сообщают. Если так не задумано, остановите один из них; `fuser { $file }` назовёт оба
 log-watching = Отслеживаемые пары: { $pairs }
 log-and-more = и ещё { $more }
 log-attempt-failed = Проверка { $pair } ({ $url }): попытка { $attempt }/{ $of } не удалась: { $cause } ({ $reason })

@@ -22,7 +22,7 @@ pub struct Overview {
     pub store_healthy: bool,
     /// Why not.
     pub store_trouble: Option<String>,
-    /// What else is in trouble, a sentence each.
+    /// What else is in trouble, a sentence each: the log, the audit, another agent with the same file, the list of targets.
     #[serde(default)]
     pub troubles: Vec<String>,
 }

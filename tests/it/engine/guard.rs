@@ -1,5 +1,6 @@
 //! What is refused, and how that is told.
 
+use monitor::domain::evidence::Afar;
 use monitor::domain::guard::{self, Budget};
 use monitor::domain::refusal::Refusal;
 use monitor::domain::remedy::Verdict;
@@ -94,5 +95,21 @@ async fn a_name_that_does_not_exist_is_told_and_not_treated() {
     world.until(5.0).await;
     assert_eq!(world.words("A").last().unwrap(), "tell down #1 name_not_found");
     assert_eq!(world.count("A", "run"), 0);
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_gives_no_answer_holds_the_first_command_of_an_outage_and_no_other() {
+    let world = World::new();
+    let silent = Afar::NoAnswer { why: "no answer".to_owned(), again: false };
+    let spec = Spec { factor: 1.0, afar: Some(silent), ..pair("A", vec![cure("fix", 0.0)]) };
+    let down = |_: usize, at: f64| if (20.0..200.0).contains(&at) || at > 400.0 { down(0, at) } else { up(0, at) };
+    let watch = world.watch(vec![world.plan(spec, down)]);
+    world.until(195.0).await;
+    assert_eq!(world.count("A", "refuse not_cross_checked"), 1);
+    assert!(world.count("A", "run fix") > 1);
+    // A new outage asks anew.
+    world.until(440.0).await;
+    assert_eq!(world.count("A", "refuse not_cross_checked"), 2);
     watch.end().await;
 }

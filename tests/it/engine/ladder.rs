@@ -89,6 +89,9 @@ async fn a_no_keeps_the_rung_from_running_in_this_incident() {
     assert_eq!(ran(&world), [""; 0]);
     assert!(told_of(&world, "A").last().unwrap().contains("denied"));
     assert_eq!(approval(&watch).await, None);
+    let denied = watch.handle.status().await.unwrap().pairs[0].denied.clone();
+    assert_eq!((denied[0].rung, denied[0].by.as_str(), denied[0].command.as_str()), (1, "anna", "one"));
+    assert_eq!(denied.len(), 1);
     watch.end().await;
 }
 

@@ -86,6 +86,9 @@ async fn a_pair_that_cannot_be_looked_at_for_long_is_told_once_and_its_end_too()
     world.until(900.0).await;
     assert_eq!((told(&world, "A"), told(&world, "C")), (Vec::new(), Vec::new()));
     assert_eq!(told(&world, "B"), ["tell unseen 1 denied"]);
+    let status = watch.handle.status().await.unwrap();
+    let unknown = |at: usize| status.pairs[at].unknown_since.map(|since| status.at.duration_since(since).as_secs());
+    assert!(unknown(0).is_none() && unknown(1).is_some_and(|held| held > 850), "{:?}", unknown(1));
     world.until(1500.0).await;
     assert_eq!(told(&world, "B"), ["tell unseen 1 denied", "tell seen"]);
     assert_eq!(["A", "B", "C"].map(|pair| world.count(pair, "run")), [0; 3]);

@@ -141,6 +141,21 @@ async fn a_host_that_cannot_be_reached_says_nothing_against_healing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_takes_the_question_and_stays_silent_holds_the_command_at_first() {
+    let (api, host) = (BotApi::start().await, Host::start(""));
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = site("DC3", silent.local_addr().unwrap().port(), &host.sshd.key().display().to_string());
+    let mut agent = agent_of(&api, &settings, &format!("http://127.0.0.1:{}/", closed().await));
+    agent.start();
+    let record = agent.record("DC3-SRV4", 1).await;
+    let error = record["error"].as_str().unwrap();
+    assert!(record["status"] == "skipped" && error.contains("not_cross_checked"), "{record}");
+    let told = api.message(1).await.plain;
+    assert!(told.contains("the host of DC3 gave no answer"), "{told}");
+    agent.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drill_finds_out_that_a_site_has_nothing_to_look_with() {
     let (api, target) = (BotApi::start().await, crate::support::stage::Target::start(true).await);
     let (sshd, _bin) = bare_host(&["sh", "env", "timeout"]);

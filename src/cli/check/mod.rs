@@ -1,5 +1,9 @@
 //! `monitor check`: what is in force and where it came from, everything that is wrong, and with `--online` a look at all of it.
+//! What is run for which pair is told by `ladders`.
 
+mod ladders;
+
+use clap::builder::styling::Style;
 use futures_util::stream::StreamExt;
 use serde_json::{Value, json};
 
@@ -9,7 +13,7 @@ use crate::config::{self, Config, Loaded};
 use crate::env::{Place, Problem, Report, Setting};
 
 use super::client::block_on;
-use super::screen::{BAD, FAINT, GOOD, HEAD, ODD, Screen, line, lines, millis};
+use super::screen::{BAD, FAINT, GOOD, HEAD, ODD, Screen, flowed, line, millis};
 use super::{BAD_CONFIGURATION, FAILED, FINE, complain, say};
 
 /// How far it looks.
@@ -39,7 +43,7 @@ pub fn run(source: &Source, args: &Args) -> u8 {
             return BAD_CONFIGURATION;
         }
         Err(error) => {
-            complain(&lines(&error.to_string()));
+            complain(&error.to_string());
             return BAD_CONFIGURATION;
         }
     };
@@ -49,6 +53,10 @@ pub fn run(source: &Source, args: &Args) -> u8 {
     let mut told = Told { screen, json: args.json, document: json!({}) };
     told.configuration(&loaded, &report);
     let config = loaded.config.filter(|_| !report.is_broken());
+    if let Some(config) = &config {
+        told.ladders(config);
+    }
+    told.problems(&report);
     let code = match (&config, args.online) {
         (None, _) => BAD_CONFIGURATION,
         (Some(_), false) => FINE,
@@ -103,10 +111,14 @@ impl Told {
             self.add("settings", json!(loaded.settings.iter().map(setting_row).collect::<Vec<_>>()));
             return;
         }
-        let widest = loaded.settings.iter().map(|setting| setting.key.chars().count()).max().unwrap_or_default();
+        let width = |of: fn(&Setting) -> usize| loaded.settings.iter().map(of).max().unwrap_or_default();
+        let widest = width(|setting| setting.key.chars().count());
+        let places = width(|setting| place(&setting.place).chars().count());
+        // A row is two blanks, the key, the value and its place, with two blanks between them.
+        let room = self.screen.columns.saturating_sub(widest + places + 6);
         let values = loaded.settings.iter().map(|setting| setting.value.chars().count());
         // A few long values must not push every place off the screen.
-        let column = values.filter(|width| *width <= COLUMN).max().unwrap_or_default();
+        let column = values.filter(|width| *width <= room.min(COLUMN)).max().unwrap_or_default();
         for group in config::groups() {
             let ours = |setting: &&Setting| {
                 group.keys.iter().any(|key| key.scope == setting.scope && key.name == setting.name)
@@ -117,28 +129,59 @@ impl Told {
             }
             say(&self.screen.paint(HEAD, group.title));
             for setting in settings {
-                let value = line(&setting.value, SHOWN);
                 let from = self.screen.paint(FAINT, &place(&setting.place));
-                say(&format!("  {:widest$}  {value:column$}  {from}", setting.key));
+                let value = line(&setting.value, self.screen.columns.saturating_sub(6).min(SHOWN));
+                if value.chars().count() <= room.max(column) {
+                    say(&format!("  {:widest$}  {value:column$}  {from}", setting.key));
+                } else {
+                    say(&format!("  {:widest$}  {:column$}  {from}", setting.key, ""));
+                    say(&format!("      {value}"));
+                }
             }
             say("");
         }
+    }
+
+    /// What is run for which pair.
+    fn ladders(&mut self, config: &Config) {
+        if self.json {
+            self.add("ladders", ladders::rows(config));
+        } else {
+            say(&ladders::draw(config, &self.screen));
+        }
+    }
+
+    fn problems(&self, report: &Report) {
+        if self.json {
+            return;
+        }
         for problem in report.errors() {
-            say(&format!("{} {problem}", self.screen.paint(BAD, "problem")));
+            self.say("problem ", BAD, &problem.to_string());
         }
         for problem in report.warnings() {
-            say(&format!("{} {problem}", self.screen.paint(ODD, "warning")));
+            self.say("warning ", ODD, &problem.to_string());
         }
+    }
+
+    /// Says a text beside a painted word.
+    fn say(&self, word: &str, style: Style, text: &str) {
+        let text = flowed(word, text, self.screen.columns);
+        let rest = text.strip_prefix(word).unwrap_or_default();
+        say(&format!("{}{rest}", self.screen.paint(style, word)));
     }
 
     fn found(&self, found: &Found) {
         if self.json {
             return;
         }
-        let word = if found.ok { self.screen.paint(GOOD, "ok  ") } else { self.screen.paint(BAD, "FAIL") };
+        let (word, style) = if found.ok { ("ok   ", GOOD) } else { ("FAIL ", BAD) };
         #[expect(clippy::cast_precision_loss, reason = "a look takes minutes at most")]
         let took = millis(found.took_ms as f64);
-        say(&format!("{word} {} {}: {} [{took}]", found.kind, line(&found.name, 80), line(&found.detail, 1000)));
+        let (name, detail) = (line(&found.name, 80), line(&found.detail, 1000));
+        self.say(word, style, &format!("{} {name}: {detail} [{took}]", found.kind));
+        for note in &found.notes {
+            self.say("NEW  ", ODD, note);
+        }
     }
 
     fn looked(&mut self, seen: &[Found], failed: usize) {
@@ -155,7 +198,7 @@ impl Told {
             self.add("ok", json!(false));
             self.add("error", json!(why));
         } else {
-            complain(&lines(why));
+            complain(why);
         }
         FAILED
     }
