@@ -36,7 +36,7 @@ use super::masks::Masks;
 use super::plans::{self, Hosts};
 use super::reload::{Fixed, Reloader};
 use super::source::Source;
-use super::{recall, retention, state_file, systemd};
+use super::{port, recall, retention, state_file, systemd};
 
 /// The control socket's name in `STATE_DIR`.
 pub const SOCKET: &str = "monitor.sock";
@@ -64,6 +64,11 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let clock = Clock::System;
     let narrator = Arc::new(Narrator::new(voice(&config, &zone)));
     introduce(&config, &narrator);
+    // Before anything is begun: who reports meanwhile waits in the kernel's queue.
+    let port = match &config.port {
+        Some(open) => Some((port::open(open.listen).await?, open.token.clone())),
+        None => None,
+    };
 
     let store = Store::open(config.general.database_url.expose()).await.context("the store cannot be opened")?;
     let saved = store.load().await.context("the store cannot be read")?;
@@ -92,7 +97,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
 
     let redactor = Arc::new(RwLock::new(config.redactor.clone()));
     let roots = Roots::load(None).context("no certificate authorities")?;
-    let kit = Arc::new(Kit::new(&roots));
+    let kit = Arc::new(Kit::new(&roots).hearing(resumed.pushes.clone()));
     let hooks = webhook::client(&roots).context("no client for web hooks")?;
     let hosts = Arc::new(RwLock::new(Arc::new(Hosts::new(&config, &source.for_commands(), None))));
 
@@ -132,6 +137,12 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     };
     let wellness = Wellness::new(writes(&recorder), views.clone());
     let state = web::State { engine: handle, store: store.clone(), channels: views, recorder, troubles, reload };
+    if let Some((listener, token)) = port {
+        if let Ok(address) = listener.local_addr() {
+            narrator.info(&Line::Listening { address: &address.to_string() });
+        }
+        around.spawn(web::port::serve(listener, state.clone(), token, around_stop.clone()));
+    }
     let served = web::serve(listener, state, around_stop.clone().cancelled_owned());
     around.spawn(async move {
         if let Err(error) = served.await {

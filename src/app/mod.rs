@@ -13,6 +13,7 @@ pub mod log;
 pub mod look;
 mod masks;
 pub mod plans;
+mod port;
 mod recall;
 mod relations;
 mod reload;

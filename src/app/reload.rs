@@ -25,6 +25,7 @@ use super::systemd;
 pub(super) struct Fixed {
     general: crate::config::General,
     telegram: Option<crate::config::telegram::Telegram>,
+    port: Option<crate::config::Port>,
     log_file: std::path::PathBuf,
     log_json: bool,
     rotation: (f64, u32),
@@ -38,6 +39,7 @@ impl Fixed {
         Self {
             general,
             telegram: config.telegram.clone(),
+            port: config.port.clone(),
             log_file: config.log.file.clone(),
             log_json: config.log.json,
             rotation: (config.log.max_size_mb, config.log.backups),
@@ -103,8 +105,8 @@ impl Reloader {
         swap(&self.redactor, config.redactor.clone());
         if Fixed::of(&config) != self.fixed {
             tracing::warn!(
-                "STATE_DIR, STATE_FILE, DATABASE_URL, HEARTBEAT_URL, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and LOG_BACKUP_COUNT \
-                 are read at start only: restart the agent to use their new values"
+                "STATE_DIR, STATE_FILE, DATABASE_URL, HEARTBEAT_URL, LISTEN, API_TOKEN, TELEGRAM_*, LOG_FILE, LOG_FORMAT, LOG_MAX_SIZE and \
+                 LOG_BACKUP_COUNT are read at start only: restart the agent to use their new values"
             );
         }
         let hosts = Arc::new(Hosts::new(&config, &self.source.for_commands(), Some(&*current(&self.hosts))));

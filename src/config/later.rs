@@ -19,8 +19,6 @@ pub const KEYS: &[Later] = &[
     global("SMTP_URL"),
     global("EMAIL_FROM"),
     global("EMAIL_TO"),
-    global("LISTEN"),
-    global("API_TOKEN"),
     global("DISCOVERY_URL"),
     server("METHOD"),
     server("HEADERS"),

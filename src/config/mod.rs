@@ -25,6 +25,8 @@ pub mod log;
 pub mod maintenance;
 pub mod pace;
 pub mod pairs;
+pub mod port;
+mod pushes;
 pub mod remedies;
 pub mod server;
 pub mod site;
@@ -40,6 +42,7 @@ mod tests;
 
 pub use general::General;
 pub use pairs::Pair;
+pub use port::Port;
 pub use remedies::Act;
 pub use server::Server;
 pub use site::{Place, Site};
@@ -69,6 +72,8 @@ pub struct Config {
     pub sites: BTreeMap<SiteName, Site>,
     /// The pairs, in the order of `MAPPINGS`.
     pub pairs: Vec<Pair>,
+    /// The port of the API, where there is one.
+    pub port: Option<Port>,
     /// The Telegram channel, where there may be none.
     pub telegram: Option<telegram::Telegram>,
     /// Masks every secret that was read.
@@ -143,7 +148,9 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let witnesses = witness::of_agent(&global);
     let host_keys = global.get(&site::SSH_HOST_KEYS);
     let telegram = telegram::read(&global, around.channels);
+    let port = port::read(&global);
     let pairs::Read { servers, sites, pairs } = pairs::read(&reader, mappings.as_deref().unwrap_or_default(), around);
+    pushes::check(&reader, servers.as_ref(), port.as_ref());
     let safer = guards::safer(&global);
     let mut secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
     let acts = sites.iter().flat_map(|sites| sites.values()).filter_map(|site| site.act.as_ref());
@@ -165,6 +172,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             servers: servers?,
             sites: sites?,
             pairs: pairs?,
+            port: port?,
             telegram: telegram?,
             redactor: redactor.clone(),
             secrets,
@@ -220,6 +228,7 @@ pub fn groups() -> &'static [Group<'static>] {
             witness::GROUP,
             telegram::GROUP,
             log::GROUP,
+            port::GROUP,
             general::GROUP,
         ]
     });

@@ -128,7 +128,15 @@ fn target(keys: &Scoped<'_>) -> Option<Target> {
         keys.refuse(key, format!("is not a setting of {schemes}"), hint);
     }
     match Target::read(&url, &Settings::of(keys)) {
-        Ok(target) => Some(target),
+        Ok(target) => {
+            if target.reports().is_some() {
+                for key in [ATTEMPTS.info(), RETRY_DELAY.info(), TIMEOUT.info()] {
+                    let what = "does nothing for a server that reports to us: one look at what was heard is enough";
+                    keys.refuse(&key, what, "remove it");
+                }
+            }
+            Some(target)
+        }
         Err(BadTarget::Settings) => None,
         Err(error) => {
             keys.problem(&URL, format!("does not fit its settings: {error}"), "change one of them");

@@ -81,7 +81,13 @@ fn enough(keys: &Scoped<'_>, key: &Key<usize>, quorum: usize, of: usize) {
 }
 
 fn targets(text: &str) -> Result<Vec<Arc<Target>>, String> {
-    value::list(text, |item| Target::parse(item).map(Arc::new).map_err(|error| format!("expected URLs: {error}")))
+    value::list(text, |item| {
+        let target = Target::parse(item).map_err(|error| format!("expected URLs: {error}"))?;
+        if target.reports().is_some() {
+            return Err("expected URLs that can be asked: a witness cannot report to us by `push`".to_owned());
+        }
+        Ok(Arc::new(target))
+    })
 }
 
 fn quorum(text: &str) -> Result<usize, String> {

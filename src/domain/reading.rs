@@ -93,6 +93,8 @@ pub enum Cause {
     Denied,
     /// Blind: too few witnesses answer, so it is we who are cut off.
     CutOff,
+    /// Blind: the target reports to us, and it is not yet time to say that it does not.
+    Unheard,
 }
 
 impl Cause {
@@ -117,6 +119,7 @@ impl Cause {
             Self::Exhausted => "exhausted",
             Self::Denied => "denied",
             Self::CutOff => "cut_off",
+            Self::Unheard => "unheard",
         }
     }
 
@@ -136,14 +139,15 @@ impl Cause {
             | Self::Network
             | Self::Exhausted
             | Self::Denied
-            | Self::CutOff => false,
+            | Self::CutOff
+            | Self::Unheard => false,
         }
     }
 
     /// True for faults of the observer, which say nothing about the target.
     pub fn is_blind(self) -> bool {
         match self {
-            Self::Resolver | Self::Network | Self::Exhausted | Self::Denied | Self::CutOff => true,
+            Self::Resolver | Self::Network | Self::Exhausted | Self::Denied | Self::CutOff | Self::Unheard => true,
             Self::Dns
             | Self::Refused
             | Self::Unreachable

@@ -1,6 +1,7 @@
 //! The only door to the engine for the web, the bot and the command line: orders in, answers out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::evidence::Quiet;
-use crate::domain::name::{PairName, SiteName};
+use crate::domain::name::{MAX_NAME, PairName, ServerName, SiteName};
+use crate::domain::push::Word;
 use crate::domain::reading::{Fault, Phases};
 use crate::domain::remedy::IncidentId;
 use crate::domain::stop::{Scope, Stop};
+use crate::probe::wire::pushes::{Pushes, Token};
 
 use super::plan::Plans;
 
@@ -21,6 +24,8 @@ pub use super::answers::{Answered, Approval, DrillReport, DrillStep, HealReport,
 #[derive(Clone)]
 pub struct Handle {
     orders: mpsc::Sender<Order>,
+    /// Only to find out whose a report is: it comes in as an order.
+    pushes: Arc<Pushes>,
 }
 
 /// Why an order was not carried out.
@@ -45,6 +50,17 @@ pub enum Unmet {
         /// What there is.
         rungs: usize,
     },
+    /// Nobody listens to this server.
+    #[error("no server that reports to us is called `{name}`; {}", reporting(there))]
+    NotReporting {
+        /// What was asked for.
+        name: String,
+        /// Who does report.
+        there: Vec<ServerName>,
+    },
+    /// No server reports by this token.
+    #[error("there is nothing here")]
+    NoSuchToken,
     /// A stop names a site that no pair has.
     #[error("there is no site `{0}`; `monitor status` lists the pairs")]
     NoSuchSite(SiteName),
@@ -63,8 +79,33 @@ pub enum Unmet {
     Refused(&'static str),
 }
 
+/// Servers that a sentence names.
+const NAMED: usize = 50;
+
+fn reporting(there: &[ServerName]) -> String {
+    let names: Vec<&str> = there.iter().take(NAMED).map(ServerName::as_str).collect();
+    let more = if there.len() > NAMED { ", …" } else { "" };
+    match names.as_slice() {
+        [] => "no server does: give it a URL such as push://90s".to_owned(),
+        names => format!("these report: {}{more}", names.join(", ")),
+    }
+}
+
 /// What the engine can be asked.
 pub enum Order {
+    /// Whether it takes orders.
+    Ready(oneshot::Sender<()>),
+    /// A server reports.
+    Push {
+        /// Which one.
+        server: ServerName,
+        /// The pair by which it was named, if it was.
+        pair: Option<PairName>,
+        /// What it says.
+        word: Word,
+        /// The answer.
+        reply: oneshot::Sender<Result<(), Unmet>>,
+    },
     /// Where everything stands.
     Status(oneshot::Sender<Status>),
     /// One check of a pair, now; it moves no counter.
@@ -128,8 +169,45 @@ pub enum Order {
 
 impl Handle {
     /// Joins a handle to the engine's queue of orders.
-    pub fn new(orders: mpsc::Sender<Order>) -> Self {
-        Self { orders }
+    pub fn new(orders: mpsc::Sender<Order>, pushes: Arc<Pushes>) -> Self {
+        Self { orders, pushes }
+    }
+
+    /// Asks whether the engine takes orders at all.
+    pub async fn ready(&self) -> Result<(), Unmet> {
+        self.ask(Order::Ready).await
+    }
+
+    /// Takes the report of a server, which is named by itself or by a pair; gives its name.
+    pub async fn push(&self, name: &str, word: Word) -> Result<ServerName, Unmet> {
+        let pair: Option<PairName> = name.parse().ok();
+        let server = pair.as_ref().map(|pair| pair.server.clone()).or_else(|| ServerName::new(name).ok());
+        let known = |server: &ServerName| self.pushes.servers().contains(server);
+        let server = server.filter(known).ok_or_else(|| self.not_reporting(name))?;
+        let order = |reply| Order::Push { server: server.clone(), pair, word, reply };
+        self.ask(order).await??;
+        Ok(server)
+    }
+
+    /// Takes the report of the server that has this token; gives its name.
+    pub async fn push_by(&self, token: &Token, word: Word) -> Result<ServerName, Unmet> {
+        // Looked up here, so that wrong tokens never stand in the engine's queue.
+        let server = self.pushes.by_token(token).ok_or(Unmet::NoSuchToken)?;
+        let order = |reply| Order::Push { server: server.clone(), pair: None, word, reply };
+        match self.ask(order).await? {
+            // Taken out meanwhile.
+            Err(Unmet::NotReporting { .. }) => Err(Unmet::NoSuchToken),
+            answer => answer.map(|()| server),
+        }
+    }
+
+    /// Whether some server reports by this token.
+    pub fn knows(&self, token: &Token) -> bool {
+        self.pushes.by_token(token).is_some()
+    }
+
+    fn not_reporting(&self, name: &str) -> Unmet {
+        Unmet::NotReporting { name: crate::message::one_line(name, MAX_NAME), there: self.pushes.servers() }
     }
 
     /// Asks where everything stands.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::name::PairName;
-use crate::domain::reading::{Outcome, Reading};
+use crate::domain::reading::{Cause, Outcome, Reading};
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{Run, RunId, RunStatus};
 use crate::host::Captured;
@@ -62,6 +62,8 @@ pub async fn check(plan: Arc<Plan>, due: Instant, gate: Arc<Semaphore>, narrator
         let (failed, could_not_look) = match &reading.outcome {
             Outcome::Up => (false, false),
             Outcome::Down(_) => (true, false),
+            // Nothing failed, it is only too early to say; a line in the log for each such look would be thousands a day.
+            Outcome::Blind(fault) if fault.cause == Cause::Unheard => (false, true),
             Outcome::Blind(_) => (true, true),
         };
         blind |= could_not_look;

@@ -5,6 +5,7 @@
 
 mod http;
 mod icmp;
+pub mod push;
 mod tcp;
 pub mod wire;
 
@@ -17,11 +18,12 @@ use tokio::time::timeout;
 
 use crate::domain::reading::{Fault, Reading};
 use crate::env::KeyInfo;
+use wire::pushes::Expected;
 use wire::settings::{Settings, TLS_DAYS};
 use wire::{Kit, Trace};
 
 /// Every kind, in the order the reference lists them.
-pub const KINDS: &[Kind] = &[http::KIND, tcp::KIND, icmp::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, tcp::KIND, icmp::KIND, push::KIND];
 
 /// One kind of probe.
 #[derive(Debug)]
@@ -55,6 +57,11 @@ pub trait Probe: Send + Sync {
     /// no shell can ask.
     fn afar_shell(&self, limit: Duration) -> Option<String> {
         let _ = limit;
+        None
+    }
+
+    /// What is expected of a target that reports to us; `None` for one that is asked.
+    fn reports(&self) -> Option<&Expected> {
         None
     }
 }
@@ -157,6 +164,11 @@ impl Target {
     /// The URL as people and logs may see it: without user and password, query values masked.
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// What is expected of a target that reports to us; see [`Probe::reports`].
+    pub fn reports(&self) -> Option<&Expected> {
+        self.probe.reports()
     }
 
     /// Gives shell text that asks the same on another machine; see [`Probe::afar_shell`].

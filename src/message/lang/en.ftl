@@ -84,6 +84,7 @@ cause-resolver = our resolver does not answer
 cause-network = this machine has no network
 cause-exhausted = this machine is out of resources
 cause-denied = this machine does not let us look
+cause-unheard = no report was due yet, or one may have been missed
 phase-dns = DNS { $ms } ms
 phase-connect = TCP { $ms } ms
 phase-tls = TLS { $ms } ms
@@ -146,6 +147,7 @@ log-reloaded = The configuration was read again: { $pairs } { $pairs ->
        *[other] pairs
     }
 log-reload-refused = The new configuration was refused, the old one stays: { $problems }
+log-listening = The API listens on { $address }
 log-stopping = Stopping: no new commands, a running one may finish
 log-stopped = Stopped
 log-clock-jump = The clock jumped by { $gap } s; readings of that time are thrown away

@@ -79,6 +79,7 @@ cause-resolver = наш DNS-сервер не отвечает
 cause-network = у этой машины нет сети
 cause-exhausted = у этой машины кончились ресурсы
 cause-denied = эта машина не разрешает проверку
+cause-unheard = отчёта ещё не ждали, или он мог быть пропущен
 phase-dns = DNS { $ms } мс
 phase-connect = TCP { $ms } мс
 phase-tls = TLS { $ms } мс
@@ -142,6 +143,7 @@ log-reloaded = Настройки прочитаны заново: { $pairs } { 
        *[other] пар
     }
 log-reload-refused = Новые настройки отвергнуты, действуют прежние: { $problems }
+log-listening = API слушает на { $address }
 log-stopping = Остановка: новых команд не будет, начатая может закончиться
 log-stopped = Остановлено
 log-clock-jump = Часы прыгнули на { $gap } сек; показания за это время отброшены

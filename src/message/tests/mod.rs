@@ -18,7 +18,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, NoticeId, Run, RunStatus};
 
 pub const COMMAND: &str = "systemctl restart network-service";
-pub const CAUSES: [Cause; 17] = [
+pub const CAUSES: [Cause; 18] = [
     Cause::Dns,
     Cause::Refused,
     Cause::Unreachable,
@@ -36,6 +36,7 @@ pub const CAUSES: [Cause; 17] = [
     Cause::Network,
     Cause::Exhausted,
     Cause::Denied,
+    Cause::Unheard,
 ];
 pub const STATUSES: [RunStatus; 7] = [
     RunStatus::Executed,

@@ -29,6 +29,7 @@ pub(super) fn unconnected(peer: SocketAddr, error: &io::Error) -> Fault {
         | Cause::Silence
         | Cause::Denied
         | Cause::CutOff
+        | Cause::Unheard
         | Cause::Resolver => format!("no connection to {peer}: {error}"),
     };
     Fault::new(cause, what)
