@@ -65,10 +65,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let narrator = Arc::new(Narrator::new(voice(&config, &zone)));
     introduce(&config, &narrator);
     // Before anything is begun: who reports meanwhile waits in the kernel's queue.
-    let port = match &config.port {
-        Some(open) => Some((port::open(open.listen).await?, open.token.clone())),
-        None => None,
-    };
+    let port = port::open(config.port.as_ref()).await?;
 
     let store = Store::open(config.general.database_url.expose()).await.context("the store cannot be opened")?;
     let saved = store.load().await.context("the store cannot be read")?;
@@ -131,18 +128,10 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let mut around = JoinSet::new();
     let around_stop = CancellationToken::new();
     let listener = listen(&config.general.state_dir)?;
-    let reload: web::Reload = {
-        let reloader = reloader.clone();
-        Arc::new(move || -> BoxFuture<'static, _> { Box::pin(reloader.clone().reload()) })
-    };
     let wellness = Wellness::new(writes(&recorder), views.clone());
+    let reload = reloading(reloader.clone());
     let state = web::State { engine: handle, store: store.clone(), channels: views, recorder, troubles, reload };
-    if let Some((listener, token)) = port {
-        if let Ok(address) = listener.local_addr() {
-            narrator.info(&Line::Listening { address: &address.to_string() });
-        }
-        around.spawn(web::port::serve(listener, state.clone(), token, around_stop.clone()));
-    }
+    around.spawn(port::serve(port, state.clone(), &narrator, around_stop.clone()));
     let served = web::serve(listener, state, around_stop.clone().cancelled_owned());
     around.spawn(async move {
         if let Err(error) = served.await {
@@ -178,6 +167,10 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let _ = std::fs::remove_file(config.general.state_dir.join(SOCKET));
     narrator.info(&Line::Stopped);
     Ok(())
+}
+
+fn reloading(reloader: Arc<Reloader>) -> web::Reload {
+    Arc::new(move || -> BoxFuture<'static, _> { Box::pin(reloader.clone().reload()) })
 }
 
 /// What every delivery stands on.

@@ -5,11 +5,44 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::anyhow;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
-use crate::config::port::Listen;
+use crate::config::port::{Listen, Port};
+use crate::engine::narrate::Narrator;
+use crate::env::Secret;
+use crate::message::Line;
+use crate::web;
 
-/// Opens it.
-pub(super) async fn open(listen: Listen) -> anyhow::Result<TcpListener> {
+/// The open port.
+pub(super) struct Open {
+    listener: TcpListener,
+    token: Secret,
+}
+
+/// Opens it, where one is wanted.
+pub(super) async fn open(port: Option<&Port>) -> anyhow::Result<Option<Open>> {
+    let Some(Port { listen, token }) = port else { return Ok(None) };
+    Ok(Some(Open { listener: bind(*listen).await?, token: token.clone() }))
+}
+
+/// Says where it listens, and gives what serves the API there until `stop`.
+pub(super) fn serve(
+    open: Option<Open>,
+    state: web::State,
+    narrator: &Narrator,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    if let Some(Ok(address)) = open.as_ref().map(|open| open.listener.local_addr()) {
+        narrator.info(&Line::Listening { address: &address.to_string() });
+    }
+    async move {
+        if let Some(Open { listener, token }) = open {
+            web::port::serve(listener, state, token, stop).await;
+        }
+    }
+}
+
+async fn bind(listen: Listen) -> anyhow::Result<TcpListener> {
     let opened = match listen {
         Listen::At(address) => TcpListener::bind(address).await,
         Listen::Everywhere(port) => match TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).await {
@@ -57,16 +90,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_that_cannot_be_opened_says_why_and_what_to_do() {
-        let first = open(Listen::Everywhere(0)).await.unwrap();
+        let first = bind(Listen::Everywhere(0)).await.unwrap();
         let port = first.local_addr().unwrap().port();
         for listen in [Listen::Everywhere(port), Listen::At(SocketAddr::from(([127, 0, 0, 1], port)))] {
-            let error = open(listen).await.unwrap_err().to_string();
+            let error = bind(listen).await.unwrap_err().to_string();
             assert!(
                 error.contains(&format!("listen on {listen} (LISTEN)")) && error.contains("another program"),
                 "{error}"
             );
         }
-        let error = open(Listen::At("192.0.2.1:8080".parse().unwrap())).await.unwrap_err().to_string();
+        let error = bind(Listen::At("192.0.2.1:8080".parse().unwrap())).await.unwrap_err().to_string();
         assert!(error.contains("no such address"), "{error}");
     }
 }

@@ -81,7 +81,7 @@ enum Command {
     Report(report::Args),
     /// Check one pair now; exits 3 when it is down
     Probe(probe::Args),
-    /// Report for a server whose URL is push://…: that it is well, or what is wrong
+    /// Report for a server that reports to us (its URL begins with push): that it is well, or what is wrong
     Push(push::Args),
     /// Run one pair's command now, and see whether it helped
     Heal(heal::Args),

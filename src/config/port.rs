@@ -59,9 +59,11 @@ impl fmt::Display for Listen {
 }
 
 /// Reads the section; the inner absence means that no port is opened.
-#[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
 pub fn read(global: &Scoped<'_>) -> Option<Option<Port>> {
     let (listen, token) = (global.optional(&LISTEN), global.optional(&API_TOKEN));
+    if matches!(&token, Some(Some(token)) if token.expose() == API_TOKEN.example) {
+        global.warn(&API_TOKEN, "is the word of the example, which everybody knows", "take one of your own");
+    }
     match (listen?, token?) {
         (Some(listen), Some(token)) => Some(Some(Port { listen, token })),
         (Some(_), None) => {

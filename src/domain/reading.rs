@@ -91,10 +91,10 @@ pub enum Cause {
     Exhausted,
     /// Blind: this machine does not let us look.
     Denied,
+    /// Blind: the target reports to us, and its first report may still come.
+    Waiting,
     /// Blind: too few witnesses answer, so it is we who are cut off.
     CutOff,
-    /// Blind: the target reports to us, and it is not yet time to say that it does not.
-    Unheard,
 }
 
 impl Cause {
@@ -118,8 +118,8 @@ impl Cause {
             Self::Network => "network",
             Self::Exhausted => "exhausted",
             Self::Denied => "denied",
+            Self::Waiting => "waiting",
             Self::CutOff => "cut_off",
-            Self::Unheard => "unheard",
         }
     }
 
@@ -139,15 +139,15 @@ impl Cause {
             | Self::Network
             | Self::Exhausted
             | Self::Denied
-            | Self::CutOff
-            | Self::Unheard => false,
+            | Self::Waiting
+            | Self::CutOff => false,
         }
     }
 
     /// True for faults of the observer, which say nothing about the target.
     pub fn is_blind(self) -> bool {
         match self {
-            Self::Resolver | Self::Network | Self::Exhausted | Self::Denied | Self::CutOff | Self::Unheard => true,
+            Self::Resolver | Self::Network | Self::Exhausted | Self::Denied | Self::Waiting | Self::CutOff => true,
             Self::Dns
             | Self::Refused
             | Self::Unreachable

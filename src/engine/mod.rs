@@ -51,6 +51,7 @@ mod round;
 mod runs;
 mod timetable;
 mod turn;
+mod unmet;
 mod weigh;
 mod window;
 pub mod witness;

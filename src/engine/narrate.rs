@@ -86,7 +86,7 @@ impl Narrator {
                     tracing::info!(%pair, response_ms, "{}", self.text(&Line::CheckUp { pair, url, ms: response_ms }));
                 }
             }
-            Outcome::Blind(fault) if fault.cause == Cause::Unheard => {
+            Outcome::Blind(fault) if fault.cause == Cause::Waiting => {
                 tracing::debug!(%pair, cause = fault.cause.as_str(), "{pair} ({url}): {}", fault.reason);
             }
             Outcome::Blind(fault) => self.unknown(plan, fault),

@@ -63,7 +63,7 @@ pub async fn check(plan: Arc<Plan>, due: Instant, gate: Arc<Semaphore>, narrator
             Outcome::Up => (false, false),
             Outcome::Down(_) => (true, false),
             // Nothing failed, it is only too early to say; a line in the log for each such look would be thousands a day.
-            Outcome::Blind(fault) if fault.cause == Cause::Unheard => (false, true),
+            Outcome::Blind(fault) if fault.cause == Cause::Waiting => (false, true),
             Outcome::Blind(_) => (true, true),
         };
         blind |= could_not_look;

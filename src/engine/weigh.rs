@@ -80,7 +80,7 @@ async fn look(Others { plans, needed }: Others, gate: &Semaphore) -> Sample {
 fn fails(reading: &Reading) -> Option<bool> {
     match &reading.outcome {
         Outcome::Up => Some(false),
-        Outcome::Blind(fault) if fault.cause == Cause::Unheard => None,
+        Outcome::Blind(fault) if fault.cause == Cause::Waiting => None,
         Outcome::Blind(_) | Outcome::Down(_) => Some(true),
     }
 }

@@ -36,7 +36,7 @@ pub const CAUSES: [Cause; 18] = [
     Cause::Network,
     Cause::Exhausted,
     Cause::Denied,
-    Cause::Unheard,
+    Cause::Waiting,
 ];
 pub const STATUSES: [RunStatus; 7] = [
     RunStatus::Executed,

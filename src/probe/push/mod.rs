@@ -50,7 +50,11 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
             "in `push://90s` stands the time in which the service reports at least once: {why}"
         ))
     })?;
-    let token = token.ok_or(BadTarget::Settings)?.and_then(|token| Token::of(token.expose()));
+    let token = token.ok_or(BadTarget::Settings)?;
+    if token.as_ref().is_some_and(|token| token.expose() == PUSH_TOKEN.example) {
+        settings.warn(&PUSH_TOKEN, "is the word of the example, which everybody knows", "take one of your own");
+    }
+    let token = token.and_then(|token| Token::of(token.expose()));
     let expected = Expected { server: ServerName::new(settings.name()).ok(), every: time, token };
     Ok(Target::new(&format!("push://{every}"), Push(expected)))
 }

@@ -28,8 +28,8 @@ pub(super) fn unconnected(peer: SocketAddr, error: &io::Error) -> Fault {
         | Cause::Exit
         | Cause::Silence
         | Cause::Denied
+        | Cause::Waiting
         | Cause::CutOff
-        | Cause::Unheard
         | Cause::Resolver => format!("no connection to {peer}: {error}"),
     };
     Fault::new(cause, what)

@@ -152,7 +152,7 @@ impl Pushes {
     pub(in crate::probe) fn look(&self, server: Option<&ServerName>) -> Result<(), Fault> {
         let mut inner = self.lock();
         let Some(known) = server.and_then(|server| inner.servers.get_mut(server)) else {
-            return Err(Fault::new(Cause::Unheard, "only a running agent hears the reports of its servers"));
+            return Err(Fault::new(Cause::Waiting, "only a running agent hears the reports of its servers"));
         };
         let hearing = known.current();
         let every = shown(hearing.every());
@@ -176,10 +176,10 @@ impl Pushes {
                 Fault::new(Cause::Silence, format!("no report at all for {}, expected every {every}", brief(lasts)))
             }
             Sight::Unheard { heard: true } => {
-                Fault::new(Cause::Unheard, format!("a report may have been missed; the next one is due within {every}"))
+                Fault::new(Cause::Waiting, format!("a report may have been missed; the next one is due within {every}"))
             }
             Sight::Unheard { heard: false } => {
-                Fault::new(Cause::Unheard, format!("waiting for the first report, expected every {every}"))
+                Fault::new(Cause::Waiting, format!("waiting for the first report, expected every {every}"))
             }
         })
     }
@@ -217,9 +217,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_look_says_what_was_heard_and_what_was_expected() {
         let pushes = Pushes::default();
-        assert_eq!(reason(&pushes, "A"), "unheard: only a running agent hears the reports of its servers");
+        assert_eq!(reason(&pushes, "A"), "waiting: only a running agent hears the reports of its servers");
         pushes.listen_to([&expected("A", 90), &expected("A", 90)]);
-        assert_eq!(reason(&pushes, "A"), "unheard: waiting for the first report, expected every 1m 30s");
+        assert_eq!(reason(&pushes, "A"), "waiting: waiting for the first report, expected every 1m 30s");
         pass(90).await;
         assert_eq!(reason(&pushes, "A"), "silence: no report at all for 1m 30s, expected every 1m 30s");
         assert!(pushes.hear(&name("A"), Word::Well).unwrap().turned);
@@ -237,7 +237,7 @@ mod tests {
         pushes.nobody_listened();
         assert_eq!(reason(&pushes, "A"), "up");
         pass(60).await;
-        assert_eq!(reason(&pushes, "A"), "unheard: a report may have been missed; the next one is due within 1m 30s");
+        assert_eq!(reason(&pushes, "A"), "waiting: a report may have been missed; the next one is due within 1m 30s");
     }
 
     #[tokio::test(start_paused = true)]
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(reason(&pushes, "A"), "up");
         assert_eq!(reason(&pushes, "B"), "silence: it reports: disk full");
         pass(149).await;
-        assert!(reason(&pushes, "A").starts_with("unheard"), "{}", reason(&pushes, "A"));
+        assert!(reason(&pushes, "A").starts_with("waiting"), "{}", reason(&pushes, "A"));
         pass(1).await;
         assert_eq!(reason(&pushes, "A"), "silence: no report for 3m, expected every 1m 30s");
         assert_eq!(reason(&pushes, "C"), "silence: no report at all for 3m, expected every 1m 30s");

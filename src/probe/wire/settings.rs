@@ -87,13 +87,11 @@ impl<'a> Settings<'a> {
     }
 
     /// Gives the value if one is set. `None`: a problem was remembered; `Some(None)`: not set.
-    #[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
     pub fn optional<T>(&self, key: &Key<T>) -> Option<Option<T>> {
         self.0.map_or(Some(None), |keys| keys.optional(key))
     }
 
     /// Gives the text of the file that a key names, if one is set. `None`: a problem was remembered.
-    #[expect(clippy::option_option, reason = "`?` takes the outer one: a problem is not an absence")]
     pub fn file(&self, key: &Key<PathBuf>) -> Option<Option<String>> {
         match (self.optional(key)?, self.0) {
             (Some(path), Some(keys)) => keys.file(key, &path).map(Some),

@@ -11,6 +11,7 @@ mod networks;
 mod once;
 mod people;
 mod probes;
+mod push;
 mod seed;
 mod telegram;
 
