@@ -120,7 +120,7 @@ impl Handle {
     pub async fn push(&self, name: &str, word: Word) -> Result<ServerName, Unmet> {
         let pair: Option<PairName> = name.parse().ok();
         let server = pair.as_ref().map(|pair| pair.server.clone()).or_else(|| ServerName::new(name).ok());
-        let known = |server: &ServerName| self.pushes.servers().contains(server);
+        let known = |server: &ServerName| self.pushes.is_heard(server);
         let server = server.filter(known).ok_or_else(|| self.not_reporting(name))?;
         let order = |reply| Order::Push { server: server.clone(), pair, word, reply };
         self.ask(order).await??;

@@ -97,8 +97,10 @@ pub struct Engine {
     records: Records,
     /// What servers report to us.
     pushes: Arc<Pushes>,
-    /// Those that do, and their pairs.
-    reporting: HashMap<ServerName, Vec<PairName>>,
+    /// Those that do.
+    reporting: HashMap<ServerName, pushes::Reporter>,
+    /// When what they reported was saved last, and whether it has to be again.
+    pushes_kept: pushes::Kept,
     /// Drills whose command is on its way.
     drills: HashMap<RunId, Box<drill::Drill>>,
     /// As many remedies as may be under way at once.
@@ -177,6 +179,7 @@ impl Engine {
             records: Records::default(),
             pushes: saved.pushes.clone(),
             reporting: HashMap::new(),
+            pushes_kept: pushes::Kept::default(),
             drills: HashMap::new(),
             halt: CancellationToken::new(),
         };
@@ -201,7 +204,8 @@ impl Engine {
                     self.compare(&mut jumps);
                     self.weather();
                     self.reconsider();
-                    self.keep_pushes_at(*self.pulse.borrow());
+                    let beat = *self.pulse.borrow();
+                    self.keep_pushes_at(beat);
                 }
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(report) = self.rounds.join_next() => {

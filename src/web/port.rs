@@ -1,6 +1,7 @@
 //! The API on a TCP port: connections of a hostile network, few enough, short enough, and each behind the door.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::door::{Door, Peer, admit};
@@ -47,8 +48,8 @@ pub async fn serve(listener: TcpListener, state: State, token: Secret, stop: Can
         .layer(middleware::from_fn_with_state(door, admit))
         .with_state(state);
     let places = Arc::new(Semaphore::new(MOST));
-    let mut connections: JoinSet<IpAddr> = JoinSet::new();
-    let mut of_one: HashMap<IpAddr, usize> = HashMap::new();
+    let mut connections = JoinSet::new();
+    let mut guests = Guests::default();
     loop {
         let accepted = async {
             let place = places.clone().acquire_owned().await;
@@ -56,25 +57,26 @@ pub async fn serve(listener: TcpListener, state: State, token: Secret, stop: Can
         };
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(ended) = connections.join_next() => match ended {
-                Ok(ip) => left(&mut of_one, ip),
-                Err(error) => tracing::error!("a connection ended badly: {error}"),
-            },
+            Some(ended) = connections.join_next_with_id() => {
+                let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
+                guests.left(id);
+                if let Err(error) = ended {
+                    tracing::error!("a connection ended badly: {error}");
+                }
+            }
             (place, accepted) = accepted => match accepted {
                 Ok((stream, from)) => {
                     let ip = from.ip().to_canonical();
-                    let count = of_one.entry(ip).or_default();
-                    if *count >= MOST_OF_ONE && !ip.is_loopback() {
+                    if guests.are_too_many(ip) {
                         tracing::debug!(from = %ip, "one connection too many was closed");
                         continue;
                     }
-                    *count = count.saturating_add(1);
                     let (router, stop) = (router.clone().layer(Extension(Peer(ip))), stop.clone());
-                    connections.spawn(async move {
+                    let task = connections.spawn(async move {
                         let _place = place;
                         converse(stream, router, stop).await;
-                        ip
                     });
+                    guests.came(task.id(), ip);
                 }
                 Err(error) => refused(&error).await,
             },
@@ -105,11 +107,31 @@ async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
     let _ = tokio::time::timeout(LONGEST, whole).await;
 }
 
-fn left(of_one: &mut HashMap<IpAddr, usize>, ip: IpAddr) {
-    if let Some(count) = of_one.get_mut(&ip) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            of_one.remove(&ip);
+/// Who is connected.
+#[derive(Default)]
+struct Guests {
+    of: HashMap<Id, IpAddr>,
+    counts: HashMap<IpAddr, usize>,
+}
+
+impl Guests {
+    fn are_too_many(&self, ip: IpAddr) -> bool {
+        !ip.is_loopback() && self.counts.get(&ip).is_some_and(|count| *count >= MOST_OF_ONE)
+    }
+
+    fn came(&mut self, id: Id, ip: IpAddr) {
+        self.of.insert(id, ip);
+        let count = self.counts.entry(ip).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn left(&mut self, id: Id) {
+        let Some(ip) = self.of.remove(&id) else { return };
+        if let Entry::Occupied(mut count) = self.counts.entry(ip) {
+            match count.get().checked_sub(1) {
+                None | Some(0) => drop(count.remove()),
+                Some(rest) => *count.get_mut() = rest,
+            }
         }
     }
 }
@@ -120,5 +142,33 @@ async fn refused(error: &io::Error) {
     if !matches!(error.kind(), ConnectionAborted | ConnectionReset) {
         tracing::warn!("the port of the API takes no connection: {error}");
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_has_so_many_connections_and_this_machine_as_many_as_there_are() {
+        let mut tasks = JoinSet::new();
+        let mut guests = Guests::default();
+        let (stranger, own) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([127, 0, 0, 1]));
+        let mut ids = Vec::new();
+        for _ in 0..MOST_OF_ONE {
+            assert!(!guests.are_too_many(stranger));
+            for ip in [stranger, own] {
+                let id = tasks.spawn(std::future::pending::<()>()).id();
+                guests.came(id, ip);
+                ids.push(id);
+            }
+        }
+        assert!(guests.are_too_many(stranger) && !guests.are_too_many(own));
+        guests.left(ids[0]);
+        assert!(!guests.are_too_many(stranger));
+        for id in ids {
+            guests.left(id);
+        }
+        assert!(guests.of.is_empty() && guests.counts.is_empty());
     }
 }

@@ -126,6 +126,11 @@ impl Pushes {
         self.lock().tokens.get(token).cloned()
     }
 
+    /// True when somebody listens to this server.
+    pub fn is_heard(&self, server: &ServerName) -> bool {
+        self.lock().servers.contains_key(server)
+    }
+
     /// Everybody who reports, in order.
     pub fn servers(&self) -> Vec<ServerName> {
         let mut servers: Vec<ServerName> = self.lock().servers.keys().cloned().collect();

@@ -123,6 +123,25 @@ async fn a_report_of_trouble_is_acted_on_at_once_and_repeating_it_changes_no_pac
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_changes_its_mind_all_the_time_does_not_set_the_pace() {
+    let world = World::new();
+    let watch = watch(&world, reporting(&world, "90s", spec()));
+    for n in 0..400 {
+        world.until(5.0 + f64::from(n) * 0.05).await;
+        let said = if n % 2 == 0 { Word::Well } else { Word::Trouble(String::new()) };
+        watch.handle.push("SRV4", said).await.unwrap();
+    }
+    let made = watch.handle.status().await.unwrap().checks.made;
+    assert!((5..=30).contains(&made), "{made} checks in 20 s");
+    let saved =
+        world.writes().into_iter().filter(|write| matches!(write, Write::Setting { key, .. } if key == "pushes"));
+    assert!((5..=45).contains(&saved.count()));
+    world.until(30.0).await;
+    assert_eq!(state(&watch).await.0, PairState::Down, "its last word counts");
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_keeps_what_was_heard_and_holds_nothing_against_what_could_not_be_heard() {
     let world = World::new();
     let first = watch(&world, reporting(&world, "90s", spec()));
