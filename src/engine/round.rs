@@ -24,7 +24,7 @@ use super::clock::{Clock, JumpDetector};
 use super::lanes::Veto;
 use super::narrate::Narrator;
 use super::plan::{Plan, Rung, VerifyRules};
-use super::witness::Answer;
+use super::witness::{Answer, Witnesses};
 
 /// What a check came to.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub async fn check(plan: Arc<Plan>, due: Instant, gate: Arc<Semaphore>, narrator
     let mut late = Duration::ZERO;
     let mut made = 0;
     let mut witnessed = None;
+    // Whoever reports to us is not heard while we are cut off, and that has to be known before it counts as silent.
+    let reports = plan.target.reports().is_some();
     loop {
         let mut reading = {
             let _place = gate.acquire().await;
@@ -73,7 +75,8 @@ pub async fn check(plan: Arc<Plan>, due: Instant, gate: Arc<Semaphore>, narrator
                 plan.ladder.iter().for_each(|rung| rung.remedy.warm());
             }
         }
-        if let Some(witnesses) = plan.witnesses.as_ref().filter(|witnesses| failed || witnesses.is_missed()) {
+        let wanted = |witnesses: &&Arc<Witnesses>| failed || reports || witnesses.is_missed();
+        if let Some(witnesses) = plan.witnesses.as_ref().filter(wanted) {
             let answer = witnesses.ask().await;
             witnessed = Some(answer);
             if failed && !answer.is_enough() {
