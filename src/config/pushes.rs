@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_an_attempt_are_refused_where_there_is_but_one() {
+    fn settings_of_an_attempt_are_said_to_do_nothing_where_there_is_but_one() {
         let said = told("SRV4_URL=push://90s\nSRV4_ATTEMPTS=3\nSRV4_TIMEOUT=3s\nSRV4_RETRY_DELAY=1s\n");
         for key in ["SRV4_ATTEMPTS", "SRV4_TIMEOUT", "SRV4_RETRY_DELAY"] {
             assert!(said.contains(&format!("{key}: does nothing for a server that reports to us")), "{said}");

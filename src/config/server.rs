@@ -130,10 +130,9 @@ fn target(keys: &Scoped<'_>) -> Option<Target> {
     match Target::read(&url, &Settings::of(keys)) {
         Ok(target) => {
             if target.reports().is_some() {
-                for key in [ATTEMPTS.info(), RETRY_DELAY.info(), TIMEOUT.info()] {
-                    let what = "does nothing for a server that reports to us: one look at what was heard is enough";
-                    keys.refuse(&key, what, "remove it");
-                }
+                idle(keys, &ATTEMPTS);
+                idle(keys, &RETRY_DELAY);
+                idle(keys, &TIMEOUT);
             }
             Some(target)
         }
@@ -142,6 +141,14 @@ fn target(keys: &Scoped<'_>) -> Option<Target> {
             keys.problem(&URL, format!("does not fit its settings: {error}"), "change one of them");
             None
         }
+    }
+}
+
+/// Says that a key does nothing where there is but one attempt.
+fn idle<T>(keys: &Scoped<'_>, key: &Key<T>) {
+    if keys.set_by_user(key) {
+        let what = "does nothing for a server that reports to us: one look at what was heard is enough";
+        keys.warn(key, what, "remove it");
     }
 }
 
