@@ -33,6 +33,8 @@ pub struct Handle {
 pub enum Order {
     /// Whether it takes orders.
     Ready(oneshot::Sender<()>),
+    /// Reports may have been missed.
+    Missed(oneshot::Sender<()>),
     /// A server reports.
     Push {
         /// Which one.
@@ -114,6 +116,11 @@ impl Handle {
     /// Asks whether the engine takes orders at all.
     pub async fn ready(&self) -> Result<(), Unmet> {
         self.ask(Order::Ready).await
+    }
+
+    /// Says that reports could not come in for a moment, so that nobody's silence is held against them.
+    pub async fn missed(&self) -> Result<(), Unmet> {
+        self.ask(Order::Missed).await
     }
 
     /// Takes the report of a server, which is named by itself or by a pair; gives its name.

@@ -22,6 +22,10 @@ impl Engine {
             Order::Ready(reply) => {
                 let _ = reply.send(());
             }
+            Order::Missed(reply) => {
+                self.pushes.all_cut_off();
+                let _ = reply.send(());
+            }
             Order::Push { server, pair, word, reply } => {
                 let _ = reply.send(self.heard(&server, pair.as_ref(), word));
             }

@@ -15,10 +15,12 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::door::{Door, Peer, admit};
 use super::{State, api, problem};
+use crate::engine::handle::Handle;
 use crate::env::Secret;
 
 /// Connections at once; the next ones wait in the kernel's queue.
@@ -35,12 +37,15 @@ const LARGEST_HEAD: usize = 16 * 1024;
 const LARGEST_BODY: usize = 64 * 1024;
 /// The system has no descriptor for us; it may have one a moment later.
 const PAUSE: Duration = Duration::from_secs(1);
+/// That nobody can come in is said so often.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// Requests under way at the stop have so long.
 const LAST: Duration = Duration::from_secs(1);
 
 /// Serves the API at `listener` until `stop`.
 pub async fn serve(listener: TcpListener, state: State, token: Secret, stop: CancellationToken) {
     let door = Arc::new(Door::new(&token));
+    let engine = state.engine.clone();
     let router = Router::new()
         .nest("/api", api::routes())
         .fallback(problem::no_such_path)
@@ -50,6 +55,9 @@ pub async fn serve(listener: TcpListener, state: State, token: Secret, stop: Can
     let places = Arc::new(Semaphore::new(MOST));
     let mut connections = JoinSet::new();
     let mut guests = Guests::default();
+    let mut watch = Watch { engine, told: None };
+    let mut beat = tokio::time::interval(PAUSE);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let accepted = async {
             let place = places.clone().acquire_owned().await;
@@ -78,8 +86,18 @@ pub async fn serve(listener: TcpListener, state: State, token: Secret, stop: Can
                     });
                     guests.came(task.id(), ip);
                 }
-                Err(error) => refused(&error).await,
+                // A connection that was gone before we took it is nothing; anything else is trouble of this machine.
+                Err(error) if is_gone(&error) => {}
+                Err(error) => {
+                    watch.is_shut(&error.to_string()).await;
+                    tokio::time::sleep(PAUSE).await;
+                }
             },
+            _ = beat.tick() => {
+                if connections.len() >= MOST {
+                    watch.is_shut("it has as many connections as it takes").await;
+                }
+            }
         }
     }
     let end = async { while connections.join_next().await.is_some() {} };
@@ -136,12 +154,26 @@ impl Guests {
     }
 }
 
-/// A connection that was gone before we took it is nothing; anything else is trouble of this machine.
-async fn refused(error: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset};
-    if !matches!(error.kind(), ConnectionAborted | ConnectionReset) {
-        tracing::warn!("the port of the API takes no connection: {error}");
-        tokio::time::sleep(PAUSE).await;
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+/// Times at which nobody can come in, whoever keeps them out: a report that cannot be made is not silence.
+struct Watch {
+    engine: Handle,
+    told: Option<Instant>,
+}
+
+impl Watch {
+    async fn is_shut(&mut self, why: &str) {
+        if self.told.is_none_or(|told| told.elapsed() > TOLD_EVERY) {
+            self.told = Some(Instant::now());
+            tracing::warn!(
+                "the port of the API takes no connection: {why}; silence of servers that report does not count meanwhile"
+            );
+        }
+        // An engine that stops listens to nobody anyway.
+        let _ = self.engine.missed().await;
     }
 }
 

@@ -153,6 +153,11 @@ impl Pushes {
         self.lock().servers.get_mut(server).into_iter().for_each(|known| known.current().cut_off());
     }
 
+    /// Says that nobody could come in until now.
+    pub fn all_cut_off(&self) {
+        self.lock().servers.values_mut().for_each(|known| known.current().cut_off());
+    }
+
     /// Looks at what was heard.
     pub(in crate::probe) fn look(&self, server: Option<&ServerName>) -> Result<(), Fault> {
         let mut inner = self.lock();
