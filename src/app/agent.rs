@@ -24,7 +24,6 @@ use crate::fetch::{self, Roots};
 use crate::message::Line;
 use crate::probe::wire::Kit;
 use crate::remedy::webhook;
-use crate::store::audit::AuditLog;
 use crate::store::{Recorder, Saved, Store, Write};
 use crate::web;
 
@@ -38,7 +37,7 @@ use super::masks::Masks;
 use super::plans::{self, Hosts};
 use super::reload::{Fixed, Reloader};
 use super::source::Source;
-use super::{recall, retention, state_file, systemd};
+use super::{port, recall, retention, state_file, systemd, troubles};
 
 /// The control socket's name in `STATE_DIR`.
 pub const SOCKET: &str = "monitor.sock";
@@ -66,6 +65,8 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let clock = Clock::System;
     let narrator = Arc::new(Narrator::new(voice(&config, &zone)));
     let marked = introduce(&config, &source, &narrator);
+    // Before anything is begun: who reports meanwhile waits in the kernel's queue.
+    let port = port::open(config.port.as_ref()).await?;
 
     let (store, saved) = open_store(&config).await?;
     let mut resumed =
@@ -90,7 +91,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
 
     let redactor = Arc::new(RwLock::new(config.redactor.clone()));
     let roots = Roots::load(None).context("no certificate authorities")?;
-    let kit = Kit::new(&roots);
+    let kit = Kit::new(&roots).hearing(resumed.pushes.clone());
     let hooks = webhook::client(&roots).context("no client for web hooks")?;
     let hosts = Arc::new(RwLock::new(Arc::new(Hosts::new(&config, &source.for_commands(), None))));
 
@@ -109,7 +110,7 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
 
     let discovery = Register::new(&config, source.held.clone(), &zone);
     let shared = marked.map(|marked| (marked, source.name.clone()));
-    let troubles = troubles(log.as_ref(), audit_log, shared, discovery.clone());
+    let troubles = troubles::of(log.as_ref(), audit_log, shared, discovery.clone());
     let reloader = Arc::new(Reloader {
         source,
         log,
@@ -127,12 +128,10 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let mut around = JoinSet::new();
     let around_stop = CancellationToken::new();
     let listener = listen(&config.general.state_dir)?;
-    let reload: web::Reload = {
-        let reloader = reloader.clone();
-        Arc::new(move || -> BoxFuture<'static, _> { Box::pin(reloader.clone().reload()) })
-    };
     let wellness = Wellness::new(writes(&recorder), views.clone());
+    let reload = reloading(reloader.clone());
     let state = web::State { engine: handle, store: store.clone(), channels: views, recorder, troubles, reload };
+    around.spawn(port::serve(port, state.clone(), &narrator, around_stop.clone()));
     let served = web::serve(listener, state, around_stop.clone().cancelled_owned());
     around.spawn(async move {
         if let Err(error) = served.await {
@@ -169,6 +168,10 @@ pub async fn run(parts: Parts, stop: CancellationToken, hangup: tokio::sync::mps
     let _ = std::fs::remove_file(config.general.state_dir.join(SOCKET));
     narrator.info(&Line::Stopped);
     Ok(())
+}
+
+fn reloading(reloader: Arc<Reloader>) -> web::Reload {
+    Arc::new(move || -> BoxFuture<'static, _> { Box::pin(reloader.clone().reload()) })
 }
 
 /// Opens the store, and says what in it cannot be read.
@@ -219,32 +222,6 @@ impl Desk<'_> {
         };
         channels.into_iter().map(start).unzip()
     }
-}
-
-/// A failure of the log counts as trouble for so long.
-const LOG_TROUBLE_LASTS: Duration = Duration::from_mins(5);
-
-/// What is in trouble with the log, the audit, the file and the list of `DISCOVERY_URL`, for health: one that fails stops
-/// nothing, and must not fail unseen.
-fn troubles(
-    log: Option<&Arc<LogGuard>>,
-    audit: AuditLog,
-    marked: Option<(Arc<Marked>, String)>,
-    discovery: Arc<Register>,
-) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
-    let counters = log.map(|log| log.ledger());
-    Arc::new(move || {
-        let failing = counters.as_ref().and_then(|counters| counters.failing_within(LOG_TROUBLE_LASTS));
-        let failing = failing.map(|error| format!("log: {error}"));
-        let waiting = Some(audit.waiting()).filter(|waiting| *waiting > 0);
-        let waiting = waiting.map(|waiting| format!("audit: {waiting} records wait"));
-        let shared = marked.as_ref().filter(|(marked, _)| marked.is_shared()).map(|(_, name)| {
-            format!(
-                "another agent runs with the same {name} in another STATE_DIR; stop one of them if that is not meant"
-            )
-        });
-        failing.into_iter().chain(waiting).chain(shared).chain(discovery.trouble()).collect()
-    })
 }
 
 /// The first lines of a run: what is watched, by what rules, from where, and what keeps us safe. Gives the mark on the

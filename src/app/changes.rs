@@ -13,6 +13,8 @@ const AT_START: &[&str] = &[
     "STATE_FILE",
     "DATABASE_URL",
     "HEARTBEAT_URL",
+    "LISTEN",
+    "API_TOKEN",
     "LOG_FILE",
     "LOG_FORMAT",
     "LOG_MAX_SIZE",

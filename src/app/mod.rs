@@ -15,6 +15,7 @@ pub mod log;
 pub mod look;
 mod masks;
 pub mod plans;
+mod port;
 mod recall;
 mod relations;
 mod reload;
@@ -23,6 +24,7 @@ pub mod signals;
 pub mod source;
 mod state_file;
 pub mod systemd;
+mod troubles;
 
 /// The redactor at the log's sink.
 pub struct LogMask(pub crate::env::Redactor);

@@ -207,7 +207,9 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Kit, hooks: &reqwest::Client)
             let pace = config.pace;
             let timeout = |server: &Server| server.timeout.unwrap_or(pace.timeout);
             let witnesses = witnesses.of(&name.site);
-            let attempts = server.attempts.unwrap_or(pace.attempts);
+            // What was heard does not change between two attempts.
+            let reports = server.target.reports().is_some();
+            let attempts = if reports { 1 } else { server.attempts.unwrap_or(pace.attempts) };
             let parents = server.depends_on.iter().filter_map(|parent| {
                 let known = config.servers.get(parent)?;
                 Some(Parent { server: parent.clone(), target: known.target.clone(), timeout: timeout(known) })
@@ -224,7 +226,7 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Kit, hooks: &reqwest::Client)
                 environment: server.environment,
                 check: CheckRules {
                     // The last attempt has to lie between two answers of the witnesses.
-                    attempts: if witnesses.is_some() { attempts.max(2) } else { attempts },
+                    attempts: if witnesses.is_some() && !reports { attempts.max(2) } else { attempts },
                     retry_delay: server.retry_delay.unwrap_or(pace.retry_delay),
                     timeout: timeout(server),
                     successes: pace.successes,

@@ -11,7 +11,8 @@ use crate::domain::name::PairName;
 use crate::domain::outage::State;
 use crate::domain::record::Records;
 use crate::engine;
-use crate::engine::ledger::MEMORY;
+use crate::engine::ledger::{MEMORY, PUSHES};
+use crate::probe::wire::Pushes;
 use crate::store::{KEPT_DAYS, Saved, Store, StoreError, Write};
 
 /// Reads it all.
@@ -30,6 +31,7 @@ pub(super) async fn read(
         interrupted: saved.interrupted.clone(),
         changes: store.last_changes(before(rules.flap.window)).await?,
         memory: memory(&saved.settings),
+        pushes: pushes(&saved.settings).into(),
         rebooted: rebooted(&saved.settings),
         // Nobody waits for what is only quoted.
         records: store.records(now - kept).await.unwrap_or_else(|error| {
@@ -76,6 +78,17 @@ fn memory(settings: &[(String, String)]) -> Memory {
             tracing::error!(
                 "what the guard remembered cannot be read; stops and storms of before are forgotten: {error}"
             );
+            None
+        })
+        .unwrap_or_default()
+}
+
+fn pushes(settings: &[(String, String)]) -> Pushes {
+    let saved = settings.iter().find(|(key, _)| key == PUSHES).map(|(_, value)| Pushes::restored(value));
+    saved
+        .transpose()
+        .unwrap_or_else(|error| {
+            tracing::error!("what servers had reported cannot be read; it is waited for their next reports: {error}");
             None
         })
         .unwrap_or_default()

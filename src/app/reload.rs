@@ -28,6 +28,7 @@ use super::systemd;
 pub(super) struct Fixed {
     general: crate::config::General,
     telegram: Option<crate::config::telegram::Telegram>,
+    port: Option<crate::config::Port>,
     log_file: std::path::PathBuf,
     log_json: bool,
     rotation: (f64, u32),
@@ -43,6 +44,7 @@ impl Fixed {
         Self {
             general,
             telegram: config.telegram.clone(),
+            port: config.port.clone(),
             log_file: config.log.file.clone(),
             log_json: config.log.json,
             rotation: (config.log.max_size_mb, config.log.backups),

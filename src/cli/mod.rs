@@ -30,6 +30,7 @@ mod pause;
 mod person;
 pub mod plan;
 mod probe;
+mod push;
 pub mod reference;
 mod reload;
 mod report;
@@ -82,6 +83,8 @@ enum Command {
     Report(report::Args),
     /// Check one pair now; exits 3 when it is down
     Probe(probe::Args),
+    /// Report for a server that reports to us (its URL begins with push): that it is well, or what is wrong
+    Push(push::Args),
     /// Run one pair's command now, and see whether it helped
     Heal(heal::Args),
     /// Stop healing, for all pairs, a site or one pair; checks and notices go on
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&source(), &args),
         Command::Report(args) => report::run(&source(), &args),
         Command::Probe(args) => probe::run(&source(), &args),
+        Command::Push(args) => push::run(&source(), &args),
         Command::Heal(args) => heal::run(&source(), &args),
         Command::Pause(args) => pause::run(&source(), &args),
         Command::Resume(args) => resume::run(&source(), &args),

@@ -16,6 +16,4 @@ pub const KEYS: &[Later] = &[
     global("SMTP_URL"),
     global("EMAIL_FROM"),
     global("EMAIL_TO"),
-    global("LISTEN"),
-    global("API_TOKEN"),
 ];

@@ -27,6 +27,8 @@ pub mod maintenance;
 pub mod marks;
 pub mod pace;
 pub mod pairs;
+pub mod port;
+mod pushes;
 pub mod remedies;
 pub mod server;
 pub mod site;
@@ -42,6 +44,7 @@ mod tests;
 
 pub use general::General;
 pub use pairs::Pair;
+pub use port::Port;
 pub use remedies::Act;
 pub use server::Server;
 pub use site::{Place, Site};
@@ -73,6 +76,8 @@ pub struct Config {
     pub pairs: Vec<Pair>,
     /// The list that more pairs come from.
     pub discovery: Option<discovery::Discovery>,
+    /// The port of the API, where there is one.
+    pub port: Option<Port>,
     /// The Telegram channel, where there may be none.
     pub telegram: Option<telegram::Telegram>,
     /// Masks every secret that was read.
@@ -161,8 +166,10 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
     let witnesses = witness::of_agent(&global);
     let host_keys = global.get(&site::SSH_HOST_KEYS);
     let telegram = telegram::read(&global, around.channels);
+    let port = port::read(&global);
     let pairs::Read { mut servers, sites, pairs } =
         pairs::read(&reader, mappings.as_deref().unwrap_or_default(), &sites, around);
+    pushes::check(&reader, servers.as_ref(), port.as_ref());
     let safer = guards::safer(&global);
     let mut secrets: Vec<Secret> = reader.secrets().into_iter().map(Secret::new).collect();
     secrets.extend(discovery.iter().flatten().flat_map(discovery::Discovery::secrets));
@@ -192,6 +199,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             sites: sites?,
             pairs: pairs?,
             discovery: discovery?,
+            port: port?,
             telegram: telegram?,
             redactor: redactor.clone(),
             secrets,
@@ -268,6 +276,7 @@ pub fn groups() -> &'static [Group<'static>] {
             witness::GROUP,
             telegram::GROUP,
             log::GROUP,
+            port::GROUP,
             general::GROUP,
         ]
     });

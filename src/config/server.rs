@@ -133,12 +133,27 @@ fn target(keys: &Scoped<'_>) -> Option<Target> {
         keys.refuse(key, format!("is not a setting of {schemes}"), hint);
     }
     match Target::read(&url, &Settings::of(keys)) {
-        Ok(target) => Some(target),
+        Ok(target) => {
+            if target.reports().is_some() {
+                idle(keys, &ATTEMPTS);
+                idle(keys, &RETRY_DELAY);
+                idle(keys, &TIMEOUT);
+            }
+            Some(target)
+        }
         Err(BadTarget::Settings) => None,
         Err(error) => {
             keys.problem(&URL, format!("does not fit its settings: {error}"), "change one of them");
             None
         }
+    }
+}
+
+/// Says that a key does nothing where there is but one attempt.
+fn idle<T>(keys: &Scoped<'_>, key: &Key<T>) {
+    if keys.set_by_user(key) {
+        let what = "does nothing for a server that reports to us: one look at what was heard is enough";
+        keys.warn(key, what, "remove it");
     }
 }
 

@@ -129,6 +129,7 @@ fn every_default_and_every_example_can_be_read_by_its_own_key() {
                 "PID_FILE" | "PROCESS" => "DC3_LOCAL=true\n",
                 "SIGNAL" => "DC3_LOCAL=true\nDC3_PROCESS=nginx\n",
                 "HOOK_BODY" | "HOOK_HEADER" | "HOOK_STATUS" => "DC3_HOOK_URL=http://x/\n",
+                "LISTEN" => "API_TOKEN=0123456789abcdef\n",
                 "DEPENDS_ON" => "MAPPINGS=DC3:SRV4,DC3:SRV1,DC3:SRV2\nSRV1_URL=http://x/\nSRV2_URL=http://x/\n",
                 "DISCOVERY_TOKEN" => "DISCOVERY_URL=https://x/\n",
                 "WITNESS_QUORUM" => "WITNESSES=http://x/,http://y/\nDC3_WITNESSES=http://x/,http://y/\n",

@@ -20,6 +20,7 @@ pub mod moment;
 pub mod name;
 pub mod notice;
 pub mod outage;
+pub mod push;
 pub mod reading;
 pub mod record;
 pub mod recovery;

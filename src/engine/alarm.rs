@@ -88,6 +88,7 @@ impl Engine {
         if answer.is_enough() {
             return self.reconnected(key);
         }
+        self.deaf(pair);
         if self.alarms.cut_off.contains_key(key) {
             return;
         }
@@ -105,6 +106,7 @@ impl Engine {
     fn reconnected(&mut self, key: &str) {
         let now = self.clock.now();
         let Some(told) = self.alarms.cut_off.remove(key) else { return };
+        self.was_deaf(key);
         let mut batch = Batch::of_agent(now);
         self.narrator.info(&Line::Reconnected { key });
         batch.tell(told.id, None, News::Reconnected { key: key.to_owned(), since: told.since, until: now });

@@ -48,6 +48,10 @@ impl Engine {
             return self.see(pair, Seen::Unknown);
         };
         self.witnessed(pair, &check);
+        // The witnesses may answer for the first time again, and what was silent until now could not reach us.
+        if !self.is_awaited(pair, serial) {
+            return;
+        }
         match &check.reading.outcome {
             Outcome::Down(_) if !check.blind => {
                 if let Some(check) = self.weigh(pair, serial, check) {
@@ -79,7 +83,7 @@ impl Engine {
         self.judge(pair, check);
     }
 
-    /// True when this is the check that the pair waits for, and time was not lost meanwhile.
+    /// True when this is the check that the pair waits for, and nothing happened meanwhile that makes it worth nothing.
     fn is_awaited(&mut self, pair: &PairName, serial: u64) -> bool {
         let is_its_own = |known: &&mut Pair| known.doing == Doing::Checking && known.check == serial;
         let Some(known) = self.pairs.get_mut(pair).filter(is_its_own) else { return false };

@@ -1,73 +1,48 @@
 //! The only door to the engine for the web, the bot and the command line: orders in, answers out.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::environment::Environment;
-use crate::domain::evidence::Quiet;
-use crate::domain::name::{PairName, SiteName};
-use crate::domain::reading::{Fault, Phases};
-use crate::domain::remedy::IncidentId;
+use crate::domain::name::{MAX_NAME, PairName, ServerName};
+use crate::domain::push::Word;
 use crate::domain::stop::{Scope, Stop};
+use crate::probe::wire::pushes::{Pushes, Token};
 
 use super::plan::Plans;
 
 pub use super::answers::{
     Answered, Approval, Changed, Denied, DrillReport, DrillStep, HealReport, ProbeReport, Reloaded, Stage,
 };
+pub use super::status::{CheckCounters, Doing, PairState, PairStatus, Status};
+pub use super::unmet::Unmet;
 
 /// A clonable door to the running engine.
 #[derive(Clone)]
 pub struct Handle {
     orders: mpsc::Sender<Order>,
-}
-
-/// Why an order was not carried out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unmet {
-    /// The engine has stopped or is stopping.
-    #[error("the agent is stopping")]
-    Stopping,
-    /// There is no such pair.
-    #[error("there is no pair `{0}`; `monitor status` lists them")]
-    NoSuchPair(PairName),
-    /// The pair has no remedy.
-    #[error("`{0}` has no command; set COMMAND or {site}_COMMAND", site = .0.site)]
-    NoRemedy(PairName),
-    /// The pair's ladder has no such rung.
-    #[error("`{pair}` has {rungs} rung(s); there is no rung {rung}")]
-    NoSuchRung {
-        /// The pair.
-        pair: PairName,
-        /// What was asked for.
-        rung: u32,
-        /// What there is.
-        rungs: usize,
-    },
-    /// A stop names a site that no pair has.
-    #[error("there is no site `{0}`; `monitor status` lists the pairs")]
-    NoSuchSite(SiteName),
-    /// No approval of this name is asked for.
-    #[error(
-        "no approval `{0}` is asked for: it was answered, the pair is up again, the command was changed, or it was never asked; `monitor status` shows those that wait"
-    )]
-    NoSuchApproval(String),
-    /// It is done, and will be forgotten by a restart.
-    #[error(
-        "done, but it did not reach the disk in time: a restart forgets it; check the space and rights of STATE_DIR, then say it again"
-    )]
-    NotKept,
-    /// The guard says no even to an approved command.
-    #[error("nothing was run: {0}")]
-    Refused(&'static str),
+    /// Only to find out whose a report is: it comes in as an order.
+    pushes: Arc<Pushes>,
 }
 
 /// What the engine can be asked.
 pub enum Order {
+    /// Whether it takes orders.
+    Ready(oneshot::Sender<()>),
+    /// Reports may have been missed.
+    Missed(oneshot::Sender<()>),
+    /// A server reports.
+    Push {
+        /// Which one.
+        server: ServerName,
+        /// The pair by which it was named, if it was.
+        pair: Option<PairName>,
+        /// What it says.
+        word: Word,
+        /// The answer.
+        reply: oneshot::Sender<Result<(), Unmet>>,
+    },
     /// Where everything stands.
     Status(oneshot::Sender<Status>),
     /// One check of a pair, now; it moves no counter.
@@ -131,8 +106,50 @@ pub enum Order {
 
 impl Handle {
     /// Joins a handle to the engine's queue of orders.
-    pub fn new(orders: mpsc::Sender<Order>) -> Self {
-        Self { orders }
+    pub fn new(orders: mpsc::Sender<Order>, pushes: Arc<Pushes>) -> Self {
+        Self { orders, pushes }
+    }
+
+    /// Asks whether the engine takes orders at all.
+    pub async fn ready(&self) -> Result<(), Unmet> {
+        self.ask(Order::Ready).await
+    }
+
+    /// Says that reports could not come in for a moment, so that nobody's silence is held against them.
+    pub async fn missed(&self) -> Result<(), Unmet> {
+        self.ask(Order::Missed).await
+    }
+
+    /// Takes the report of a server, which is named by itself or by a pair; gives its name.
+    pub async fn push(&self, name: &str, word: Word) -> Result<ServerName, Unmet> {
+        let pair: Option<PairName> = name.parse().ok();
+        let server = pair.as_ref().map(|pair| pair.server.clone()).or_else(|| ServerName::new(name).ok());
+        let known = |server: &ServerName| self.pushes.is_heard(server);
+        let server = server.filter(known).ok_or_else(|| self.not_reporting(name))?;
+        let order = |reply| Order::Push { server: server.clone(), pair, word, reply };
+        self.ask(order).await??;
+        Ok(server)
+    }
+
+    /// Takes the report of the server that has this token; gives its name.
+    pub async fn push_by(&self, token: &Token, word: Word) -> Result<ServerName, Unmet> {
+        // Looked up here, so that wrong tokens never stand in the engine's queue.
+        let server = self.pushes.by_token(token).ok_or(Unmet::NoSuchToken)?;
+        let order = |reply| Order::Push { server: server.clone(), pair: None, word, reply };
+        match self.ask(order).await? {
+            // Taken out meanwhile.
+            Err(Unmet::NotReporting { .. }) => Err(Unmet::NoSuchToken),
+            answer => answer.map(|()| server),
+        }
+    }
+
+    /// Whether some server reports by this token.
+    pub fn knows(&self, token: &Token) -> bool {
+        self.pushes.by_token(token).is_some()
+    }
+
+    fn not_reporting(&self, name: &str) -> Unmet {
+        Unmet::NotReporting { name: crate::message::one_line(name, MAX_NAME), there: self.pushes.servers() }
     }
 
     /// Asks where everything stands.
@@ -189,133 +206,4 @@ impl Handle {
         self.orders.send(order(reply)).await.map_err(|_| Unmet::Stopping)?;
         answer.await.map_err(|_| Unmet::Stopping)
     }
-}
-
-/// Where everything stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Status {
-    /// The agent's version.
-    pub version: String,
-    /// The agent's process id.
-    pub pid: u32,
-    /// When the agent was started.
-    pub started_at: Timestamp,
-    /// When this was asked.
-    pub at: Timestamp,
-    /// True while too many pairs are down together, so that nothing is healed.
-    pub storm: bool,
-    /// What people stopped.
-    #[serde(default)]
-    pub stops: Vec<Stop>,
-    /// Witnesses that do not answer, by their key, with the moment they were first missed.
-    #[serde(default)]
-    pub cut_off: BTreeMap<String, Timestamp>,
-    /// Counters of the engine.
-    pub checks: CheckCounters,
-    /// Every pair, by name.
-    pub pairs: Vec<PairStatus>,
-}
-
-/// Counters since the start, and how punctual the last checks were.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct CheckCounters {
-    /// Checks made.
-    pub made: u64,
-    /// Commands run.
-    pub commands: u64,
-    /// Median lateness of the last checks, milliseconds.
-    pub late_p50_ms: f64,
-    /// 99th percentile of the lateness of the last checks, milliseconds.
-    pub late_p99_ms: f64,
-}
-
-/// Where one pair stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PairStatus {
-    /// Its name, `DC-SRV`.
-    pub pair: PairName,
-    /// Its URL as people may see it.
-    pub url: String,
-    /// What its server serves.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<Environment>,
-    /// Whether people are told of it.
-    #[serde(default = "told")]
-    pub notify: bool,
-    /// When the certificate that its server shows ends, where that is watched.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certificate_ends: Option<Timestamp>,
-    /// The state.
-    pub state: PairState,
-    /// What the engine is doing with it.
-    pub doing: Doing,
-    /// Since when it is up or down.
-    pub since: Option<Timestamp>,
-    /// The open incident.
-    pub incident: Option<IncidentId>,
-    /// k: consecutive `down` checks.
-    pub failures: u32,
-    /// Time to the answer of the last reading, milliseconds; absent when there was no answer.
-    pub response_ms: Option<f64>,
-    /// Phase timings of the last reading.
-    pub phases: Option<Phases>,
-    /// Why the last reading was not up.
-    pub fault: Option<Fault>,
-    /// When the last check ended.
-    pub checked_at: Option<Timestamp>,
-    /// Seconds to the next check; absent while one is under way.
-    pub next_check_s: Option<f64>,
-    /// Runs that count against the budget.
-    pub budget_spent: u32,
-    /// Why its failures are not told.
-    #[serde(default)]
-    pub quiet: Option<Quiet>,
-    /// True while it goes up and down too often to be healed.
-    #[serde(default)]
-    pub flapping: bool,
-    /// When its maintenance ends, while it is under way.
-    #[serde(default)]
-    pub maintenance_until: Option<Timestamp>,
-    /// The approval that it waits for.
-    #[serde(default)]
-    pub approval: Option<Approval>,
-    /// Rungs to which a person said no in this incident.
-    #[serde(default)]
-    pub denied: Vec<Denied>,
-    /// Since when it could not be looked at, while it cannot.
-    #[serde(default)]
-    pub unknown_since: Option<Timestamp>,
-}
-
-/// What an agent from before the field did.
-fn told() -> bool {
-    true
-}
-
-/// The state of a pair, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PairState {
-    /// Not looked at yet.
-    Fresh,
-    /// Up.
-    Up,
-    /// Down.
-    Down,
-    /// The last check could not look.
-    Unknown,
-}
-
-/// What the engine is doing with a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Doing {
-    /// Waiting for the next check.
-    Waiting,
-    /// Checking.
-    Checking,
-    /// Running its remedy, or waiting for the host's turn.
-    Healing,
-    /// Probing inside the verify window.
-    Verifying,
 }

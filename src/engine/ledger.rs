@@ -27,6 +27,9 @@ use super::plan::Rung;
 /// The setting in which the guard's memory is kept.
 pub const MEMORY: &str = "guard";
 
+/// The setting in which it is kept what servers reported.
+pub const PUSHES: &str = "pushes";
+
 /// Where batches go; kept in order.
 pub trait Journal: Send + Sync {
     /// Hands writes over; returns at once.
@@ -284,6 +287,11 @@ impl Batch {
     pub fn memory(&mut self, memory: &Memory) {
         let value = serde_json::to_string(memory).unwrap_or_default();
         self.writes.push(Write::Setting { key: MEMORY.to_owned(), value });
+    }
+
+    /// What servers had reported.
+    pub fn pushes(&mut self, value: String) {
+        self.writes.push(Write::Setting { key: PUSHES.to_owned(), value });
     }
 
     /// Where the pair stands after this decision.

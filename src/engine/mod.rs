@@ -18,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::alarm::Alarms;
 use crate::domain::evidence::Evidence;
 use crate::domain::guard::Guard;
-use crate::domain::name::PairName;
+use crate::domain::name::{PairName, ServerName};
 use crate::domain::record::Records;
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::RunId;
 use crate::message::Line;
+use crate::probe::wire::Pushes;
 use crate::remedy::{Call, Done};
 
 mod aftercare;
@@ -42,13 +43,16 @@ pub mod narrate;
 mod orders;
 mod pair;
 pub mod plan;
+pub mod pushes;
 mod rehearsal;
 mod reload;
 mod resume;
 mod round;
 mod runs;
+mod status;
 mod timetable;
 mod turn;
+mod unmet;
 mod unseen;
 mod weigh;
 mod window;
@@ -93,6 +97,12 @@ pub struct Engine {
     sampler: Arc<weigh::Sampler>,
     /// What commands have achieved.
     records: Records,
+    /// What servers report to us.
+    pushes: Arc<Pushes>,
+    /// Those that do.
+    reporting: HashMap<ServerName, pushes::Reporter>,
+    /// When what they reported was saved last, and whether it has to be again.
+    pushes_kept: pushes::Kept,
     /// Drills whose command is on its way.
     drills: HashMap<RunId, Box<drill::Drill>>,
     /// As many remedies as may be under way at once.
@@ -172,11 +182,15 @@ impl Engine {
             alarms: Alarms::default(),
             sampler: Arc::default(),
             records: Records::default(),
+            pushes: saved.pushes.clone(),
+            reporting: HashMap::new(),
+            pushes_kept: pushes::Kept::default(),
             drills: HashMap::new(),
             halt: CancellationToken::new(),
         };
+        let handle = handle::Handle::new(send, saved.pushes.clone());
         engine.enter(plans, saved);
-        (engine, handle::Handle::new(send), pulses)
+        (engine, handle, pulses)
     }
 
     /// Watches until `stop`, then lets a running command finish for [`STOP_GRACE`].
@@ -196,6 +210,8 @@ impl Engine {
                     self.weather();
                     self.look_for_unseen();
                     self.reconsider();
+                    let beat = *self.pulse.borrow();
+                    self.keep_pushes_at(beat);
                 }
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(report) = self.rounds.join_next() => {
@@ -267,12 +283,14 @@ impl Engine {
             pair.judge.look_again();
             pair.stale = pair.doing == Doing::Checking;
         }
+        self.pushes.nobody_listened();
         self.timetable.start_over();
         self.weather();
     }
 
     async fn stop(mut self) {
         self.halt.cancel();
+        self.keep_pushes();
         self.narrator.info(&Line::Stopping);
         for member in self.lanes.drop_waiting() {
             self.unmet(member, &Refusal::Stopping);

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::domain::name::{PairName, SiteName};
 use crate::domain::notice::{Deed, News};
 use crate::domain::outage::Outage;
-use crate::domain::reading::{Outcome, Reading};
+use crate::domain::reading::{Cause, Outcome, Reading};
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::RunStatus;
 use crate::message::{Language, Line, line};
@@ -85,6 +85,9 @@ impl Narrator {
                 if self.voice.read().unwrap_or_else(PoisonError::into_inner).successes {
                     tracing::info!(%pair, response_ms, "{}", self.text(&Line::CheckUp { pair, url, ms: response_ms }));
                 }
+            }
+            Outcome::Blind(fault) if fault.cause == Cause::Waiting => {
+                tracing::debug!(%pair, cause = fault.cause.as_str(), "{pair} ({url}): {}", fault.reason);
             }
             Outcome::Blind(fault) => self.unknown(plan, fault),
             Outcome::Down(fault) if check.blind => self.unknown(plan, fault),

@@ -21,6 +21,16 @@ impl Engine {
     /// Carries out one order. Whoever asked may be gone by the time of the answer; that changes nothing.
     pub(super) fn obey(&mut self, order: Order) {
         match order {
+            Order::Ready(reply) => {
+                let _ = reply.send(());
+            }
+            Order::Missed(reply) => {
+                self.pushes.all_cut_off();
+                let _ = reply.send(());
+            }
+            Order::Push { server, pair, word, reply } => {
+                let _ = reply.send(self.heard(&server, pair.as_ref(), word));
+            }
             Order::Status(reply) => {
                 let _ = reply.send(self.status());
             }

@@ -67,6 +67,7 @@ impl Engine {
                 self.enter_one(plan, None, of);
             }
         }
+        self.listen();
         for pair in self.pairs.keys().cloned().collect::<Vec<_>>() {
             self.disown(&pair);
         }

@@ -15,6 +15,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::step::Seen;
 
 use crate::domain::remedy::Verdict;
+use crate::probe::wire::Pushes;
 use crate::store::Order;
 
 use super::decide::READY_WITHIN;
@@ -39,6 +40,8 @@ pub struct Saved {
     pub memory: Memory,
     /// What commands have achieved.
     pub records: Records,
+    /// What servers had reported; the probes look at the same.
+    pub pushes: Arc<Pushes>,
     /// True when this machine was started anew since: what was running on it is not.
     pub rebooted: bool,
 }
@@ -94,6 +97,7 @@ impl Engine {
             batch.retired(outage, None);
             self.ledger.record(batch);
         }
+        self.listen();
         for order in &saved.unfinished {
             self.interrupted(order);
         }

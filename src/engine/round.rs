@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::name::PairName;
-use crate::domain::reading::{Outcome, Reading};
+use crate::domain::reading::{Cause, Outcome, Reading};
 use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{Run, RunId, RunStatus};
 use crate::host::Captured;
@@ -24,7 +24,7 @@ use super::clock::{Clock, JumpDetector};
 use super::lanes::Veto;
 use super::narrate::Narrator;
 use super::plan::{Plan, Rung, VerifyRules};
-use super::witness::Answer;
+use super::witness::{Answer, Witnesses};
 
 /// What a check came to.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub async fn check(plan: Arc<Plan>, due: Instant, gate: Arc<Semaphore>, narrator
     let mut late = Duration::ZERO;
     let mut made = 0;
     let mut witnessed = None;
+    // Whoever reports to us is not heard while we are cut off, and that has to be known before it counts as silent.
+    let reports = plan.target.reports().is_some();
     loop {
         let mut reading = {
             let _place = gate.acquire().await;
@@ -62,6 +64,8 @@ pub async fn check(plan: Arc<Plan>, due: Instant, gate: Arc<Semaphore>, narrator
         let (failed, could_not_look) = match &reading.outcome {
             Outcome::Up => (false, false),
             Outcome::Down(_) => (true, false),
+            // Nothing failed, it is only too early to say; a line in the log for each such look would be thousands a day.
+            Outcome::Blind(fault) if fault.cause == Cause::Waiting => (false, true),
             Outcome::Blind(_) => (true, true),
         };
         blind |= could_not_look;
@@ -71,7 +75,8 @@ pub async fn check(plan: Arc<Plan>, due: Instant, gate: Arc<Semaphore>, narrator
                 plan.ladder.iter().for_each(|rung| rung.remedy.warm());
             }
         }
-        if let Some(witnesses) = plan.witnesses.as_ref().filter(|witnesses| failed || witnesses.is_missed()) {
+        let wanted = |witnesses: &&Arc<Witnesses>| failed || reports || witnesses.is_missed();
+        if let Some(witnesses) = plan.witnesses.as_ref().filter(wanted) {
             let answer = witnesses.ask().await;
             witnessed = Some(answer);
             if failed && !answer.is_enough() {

@@ -75,6 +75,13 @@ impl Timetable {
         self.set(pair, Instant::now());
     }
 
+    /// Sets the next look at `at`, if it would be later; the slots stay where they are.
+    pub fn no_later_than(&mut self, pair: &PairName, at: Instant) {
+        if self.due(pair).is_none_or(|due| due > at) {
+            self.set(pair, at);
+        }
+    }
+
     /// Changes a pair's interval and leaves its next look where it is: an incident keeps the pace it was promised.
     pub fn set_interval(&mut self, pair: &PairName, interval: Duration) {
         if let Some(slot) = self.slots.get_mut(pair) {
@@ -184,6 +191,20 @@ mod tests {
             let most = per_tenth.iter().max().unwrap();
             assert!(*most < of / 4, "{per_tenth:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_can_be_brought_forward_and_is_never_put_off_by_that() {
+        let mut timetable = Timetable::new();
+        let every = Duration::from_secs(10);
+        timetable.enter(&pair(1), every, 1);
+        let (_, first) = timetable.next().await;
+        timetable.at_slot(&pair(1));
+        timetable.no_later_than(&pair(1), first + Duration::from_secs(3));
+        timetable.no_later_than(&pair(1), first + Duration::from_secs(5));
+        assert_eq!(timetable.next().await.1, first + Duration::from_secs(3));
+        timetable.at_slot(&pair(1));
+        assert_eq!(timetable.next().await.1, first + every);
     }
 
     #[tokio::test(start_paused = true)]

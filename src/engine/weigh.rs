@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::domain::evidence::{Afar, Evidence};
 use crate::domain::name::{PairName, ServerName};
 use crate::domain::outage::State;
-use crate::domain::reading::{Fault, Outcome};
+use crate::domain::reading::{Cause, Fault, Outcome, Reading};
 use crate::domain::storm::Sample;
 
 use super::plan::Plan;
@@ -61,19 +61,28 @@ async fn look(Others { plans, needed }: Others, gate: &Semaphore) -> Sample {
         .iter()
         .map(|plan| async move {
             let _place = gate.acquire().await;
-            round::caught(&plan.pair, plan.attempt()).await.map(|reading| reading.outcome != Outcome::Up)
+            fails(&round::caught(&plan.pair, plan.attempt()).await?)
         })
         .collect();
     let mut failing = 0;
     while failing < needed && failing + looks.len() >= needed {
         match looks.next().await {
             Some(Some(fails)) => failing += usize::from(fails),
-            // Whom a bug of ours keeps from being looked at says nothing about the others.
+            // Whom a bug of ours keeps from being looked at, or who has nothing to say yet, says nothing about the others.
             Some(None) => looked -= 1,
             None => break,
         }
     }
     Sample { looked, failing }
+}
+
+/// Whether this look failed; nothing for one that came too early to say.
+fn fails(reading: &Reading) -> Option<bool> {
+    match &reading.outcome {
+        Outcome::Up => Some(false),
+        Outcome::Blind(fault) if fault.cause == Cause::Waiting => None,
+        Outcome::Blind(_) | Outcome::Down(_) => Some(true),
+    }
 }
 
 /// Finds out everything at once.
@@ -98,7 +107,7 @@ async fn failing_parent(plan: &Plan, gate: &Semaphore) -> Option<ServerName> {
     let looks = plan.parents.iter().map(|parent| async move {
         let _place = gate.acquire().await;
         let reading = round::caught(&plan.pair, parent.target.probe(&plan.kit, parent.timeout)).await?;
-        (reading.outcome != Outcome::Up).then(|| parent.server.clone())
+        fails(&reading)?.then(|| parent.server.clone())
     });
     futures_util::future::join_all(looks).await.into_iter().flatten().next()
 }

@@ -79,6 +79,8 @@ pub enum Line<'a> {
     Reloaded { pairs: usize },
     /// A new configuration had mistakes.
     ReloadRefused { problems: &'a str },
+    /// The API listens on a port.
+    Listening { address: &'a str },
     /// The agent was asked to stop.
     Stopping,
     /// The last line of a run.

@@ -147,6 +147,7 @@ fn worded(line: &Line<'_>, words: &Catalogue) -> (&'static str, FluentArgs<'stat
         Line::Reloaded { pairs } => ("log-reloaded", fields([("pairs", count(*pairs))])),
         Line::ReloadRefused { problems } => ("log-reload-refused", fields([("problems", reason(problems))])),
         Line::Stopping => ("log-stopping", fields([])),
+        Line::Listening { address } => ("log-listening", fields([("address", written(address, MAX_WORD))])),
         Line::Stopped => ("log-stopped", fields([])),
         Line::ClockJump { gap } => ("log-clock-jump", fields([("gap", secs(*gap))])),
         Line::HostKeyLearned { site, fingerprint } => {

@@ -8,6 +8,7 @@ mod exec;
 mod http;
 mod icmp;
 mod postgres;
+pub mod push;
 mod redis;
 mod ssh;
 mod tcp;
@@ -26,6 +27,7 @@ use tokio::time::timeout;
 use crate::domain::name::SiteName;
 use crate::domain::reading::{Fault, Reading};
 use crate::env::{KeyInfo, Redactor};
+use wire::pushes;
 use wire::settings::{Settings, TLS_DAYS};
 use wire::{Kit, Trace};
 
@@ -41,6 +43,7 @@ pub const KINDS: &[Kind] = &[
     postgres::KIND,
     exec::KIND,
     ssh::KIND,
+    push::KIND,
 ];
 
 /// One kind of probe.
@@ -80,6 +83,11 @@ pub trait Probe: Send + Sync {
 
     /// The site that it is looked at through, for a kind that has one; `config` checks that there is such a site.
     fn site(&self) -> Option<&SiteName> {
+        None
+    }
+
+    /// What is expected of a target that reports to us; `None` for one that is asked.
+    fn reports(&self) -> Option<&pushes::Expected> {
         None
     }
 
@@ -193,6 +201,11 @@ impl Target {
     /// The URL as people and logs may see it: without user and password, query values masked.
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// What is expected of a target that reports to us; see [`Probe::reports`].
+    pub fn reports(&self) -> Option<&pushes::Expected> {
+        self.probe.reports()
     }
 
     /// Hides secrets that were read elsewhere in what is shown: a command may hold one.

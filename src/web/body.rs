@@ -1,5 +1,7 @@
 //! What an order brings with it: a JSON object, and who gives the order.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
@@ -8,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Problem;
 use crate::message::one_line;
+
+/// The body of an order is small: it has to be there within this.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// A JSON object. What cannot be read is a problem that says why; a key that is not known is one, too, since an order that
 /// is understood in part is another order.
@@ -18,7 +23,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let unread = |why: String| Problem::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {why}"));
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| unread(error.body_text()))?;
+        let reading = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, state)).await;
+        let read = reading.map_err(|_| {
+            let seconds = BODY_WITHIN.as_secs();
+            Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body was not there within {seconds} s"))
+        })?;
+        let bytes = read.map_err(|error| unread(error.body_text()))?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| unread(format!("expected a JSON object: {error}")))
     }
 }

@@ -1,9 +1,10 @@
-//! Floor 6: the HTTP API. Today it is served on the control socket; it touches the engine only through its `Handle`.
+//! Floor 6: the HTTP API, on the control socket and, where that is wanted, on a port. It touches the engine only through its
+//! `Handle`.
 
 use std::future::Future;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -13,6 +14,8 @@ use crate::store::{Recorder, Store};
 
 pub mod api;
 mod body;
+mod door;
+pub mod port;
 mod problem;
 
 pub use body::{Body, Person};
@@ -20,6 +23,15 @@ pub use problem::Problem;
 
 /// Reads the configuration again and swaps it in; on mistakes the old one stays and the report says why.
 pub type Reload = Arc<dyn Fn() -> BoxFuture<'static, Result<Reloaded, String>> + Send + Sync>;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// Somebody who may do everything: by the control socket, or with the token.
+    Owner,
+    /// Anybody else.
+    Stranger,
+}
 
 /// What the API stands on.
 #[derive(Clone)]
@@ -38,12 +50,13 @@ pub struct State {
     pub reload: Reload,
 }
 
-/// Builds the API.
+/// Builds the API for the control socket: whoever may open that may do everything.
 pub fn router(state: State) -> Router {
-    Router::new().nest("/api", api::routes()).fallback(problem::no_such_path).with_state(state)
+    let router = Router::new().nest("/api", api::routes()).fallback(problem::no_such_path);
+    router.layer(Extension(Asker::Owner)).with_state(state)
 }
 
-/// Serves the API on `listener` until `stop` is done.
+/// Serves the API on the control socket until `stop` is done.
 pub async fn serve<L>(listener: L, state: State, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()>
 where
     L: axum::serve::Listener,

@@ -38,9 +38,12 @@ impl From<Unmet> for Problem {
     fn from(unmet: Unmet) -> Self {
         let status = match unmet {
             Unmet::Stopping | Unmet::NotKept => StatusCode::SERVICE_UNAVAILABLE,
-            Unmet::NoSuchPair(_) | Unmet::NoSuchRung { .. } | Unmet::NoSuchSite(_) | Unmet::NoSuchApproval(_) => {
-                StatusCode::NOT_FOUND
-            }
+            Unmet::NoSuchPair(_)
+            | Unmet::NoSuchRung { .. }
+            | Unmet::NoSuchSite(_)
+            | Unmet::NoSuchApproval(_)
+            | Unmet::NotReporting { .. }
+            | Unmet::NoSuchToken => StatusCode::NOT_FOUND,
             Unmet::NoRemedy(_) | Unmet::Refused(_) => StatusCode::CONFLICT,
         };
         Self::new(status, unmet.to_string())
@@ -55,5 +58,9 @@ impl From<StoreError> for Problem {
 
 /// Answers a path that does not exist.
 pub async fn no_such_path(uri: Uri) -> Problem {
+    // Somebody may have meant to report; the path then holds a token, and is answered as an unknown one is.
+    if uri.path().starts_with("/api/push") {
+        return Unmet::NoSuchToken.into();
+    }
     Problem::new(StatusCode::NOT_FOUND, format!("there is no `{}` here", uri.path()))
 }

@@ -283,7 +283,10 @@ fn the_sample_file_passes_as_it_stands_and_with_every_line_on() {
                 // The sample watches nothing that it could depend on.
                 line if line.starts_with("SRV4_DEPENDS_ON=") => on.push('\n'),
                 line if line.starts_with("SRV4_URL=") => {
-                    writeln!(on, "{}", kind.example.lines().next().unwrap()).unwrap();
+                    // Settings of TLS stand beside: a scheme that has it.
+                    let url = kind.example.lines().next().unwrap().replace("redis://", "rediss://");
+                    let url = if kind.name == "postgres" { url + "?sslmode=require" } else { url };
+                    writeln!(on, "{url}").unwrap();
                 }
                 line if strange(line) => on.push('\n'),
                 line if is_of(line, &["SRV4_CA_FILE=", "SRV4_CLIENT_CERT=", "SRV4_CLIENT_KEY="]) => {

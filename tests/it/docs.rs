@@ -27,6 +27,7 @@ const SUBCOMMANDS: &[&str] = &[
     "actions",
     "report",
     "probe",
+    "push",
     "heal",
     "pause",
     "resume",

@@ -85,6 +85,7 @@ cause-network = this machine has no network
 cause-exhausted = this machine is out of resources
 cause-waiting = its first report may still come
 cause-denied = this machine does not let us look
+cause-waiting = its first report may still come
 phase-dns = DNS { $ms } ms
 phase-connect = TCP { $ms } ms
 phase-tls = TLS { $ms } ms
@@ -150,6 +151,7 @@ log-reloaded = The configuration was read again: { $pairs } { $pairs ->
        *[other] pairs
     }
 log-reload-refused = The new configuration was refused, the old one stays: { $problems }
+log-listening = The API listens on { $address }
 log-stopping = Stopping: no new commands, a running one may finish
 log-stopped = Stopped
 log-clock-jump = The clock jumped by { $gap } s; readings of that time are thrown away

@@ -80,6 +80,7 @@ cause-network = у этой машины нет сети
 cause-exhausted = у этой машины кончились ресурсы
 cause-waiting = первый отчёт ещё может прийти
 cause-denied = эта машина не разрешает проверку
+cause-waiting = первый отчёт ещё может прийти
 phase-dns = DNS { $ms } мс
 phase-connect = TCP { $ms } мс
 phase-tls = TLS { $ms } мс
@@ -146,6 +147,7 @@ log-reloaded = Настройки прочитаны заново: { $pairs } { 
        *[other] пар
     }
 log-reload-refused = Новые настройки отвергнуты, действуют прежние: { $problems }
+log-listening = API слушает на { $address }
 log-stopping = Остановка: новых команд не будет, начатая может закончиться
 log-stopped = Остановлено
 log-clock-jump = Часы прыгнули на { $gap } сек; показания за это время отброшены

@@ -67,6 +67,7 @@ fn every_line(text: &str, check: impl Fn(Line<'_>)) {
         Line::ReloadRefused { problems: text },
         Line::Stopping,
         Line::Stopped,
+        Line::Listening { address: text },
         Line::ClockJump { gap: next },
         Line::HostKeyLearned { site, fingerprint: text },
         Line::Storm { down: 3, of: 4 },

@@ -85,6 +85,17 @@ impl Spied {
     }
 }
 
+impl Spied {
+    /// Notes what lies there when nothing more can be sent: a server of another protocol says its name and closes.
+    fn hear_last(&mut self, cx: &mut Context<'_>) {
+        let mut bytes = [0; MAGIC.len()];
+        let mut buf = ReadBuf::new(&mut bytes);
+        if let Poll::Ready(Ok(())) = Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+            self.seen.note(buf.filled());
+        }
+    }
+}
+
 impl AsyncRead for Spied {
     /// Nothing is read before something was asked: some servers answer whoever connects, and that counts as an answer.
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -141,6 +152,9 @@ impl AsyncWrite for Spied {
         spied.asked = true;
         if let Some(early) = spied.early.take() {
             early.wake();
+        }
+        if written.is_err() {
+            spied.hear_last(cx);
         }
         Poll::Ready(written)
     }

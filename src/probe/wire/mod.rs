@@ -1,5 +1,5 @@
-//! What several kinds of probe stand on: names to addresses, TCP, UDP, TLS, what is said over them, and the trace of
-//! phases. No kind lives here.
+//! What several kinds of probe stand on: names to addresses, TCP, UDP, TLS, what is said over them, commands, reports that
+//! come in, and the trace of phases. No kind lives here.
 
 mod address;
 mod commands;
@@ -9,6 +9,7 @@ mod dialogue;
 mod echo;
 mod failure;
 mod login;
+pub mod pushes;
 mod resolver;
 pub mod settings;
 mod tls;
@@ -38,6 +39,7 @@ pub(crate) use commands::{Turn, judge, last_line};
 pub(crate) use datagram::Datagrams;
 pub(crate) use dial::telling;
 pub(crate) use failure::{broken, is_exhausted, unreached};
+pub use pushes::Pushes;
 
 /// What all probes share; built once at start. A clone shares it too.
 #[derive(Clone)]
@@ -47,12 +49,24 @@ pub struct Kit {
     tls: TlsConnector,
     pub(super) echo: Arc<echo::Echo>,
     commands: Commands,
+    pushes: Arc<Pushes>,
 }
 
 impl Kit {
     /// Takes the roots and the system's resolver.
     pub fn new(roots: &Roots) -> Self {
         Self::with_resolver(roots, Resolver::system())
+    }
+
+    /// Looks at what is heard there.
+    #[must_use]
+    pub fn hearing(self, pushes: Arc<Pushes>) -> Self {
+        Self { pushes, ..self }
+    }
+
+    /// What servers report to us.
+    pub fn pushes(&self) -> &Arc<Pushes> {
+        &self.pushes
     }
 
     /// Takes another resolver; for tests of what ours cannot be made to do.
@@ -63,6 +77,7 @@ impl Kit {
             tls: TlsConnector::from(roots.tls()),
             echo: Arc::new(echo::Echo::new()),
             commands: Commands::default(),
+            pushes: Arc::default(),
         }
     }
 

@@ -1,23 +1,28 @@
 //! Is the agent well? Kept cheap, for those who ask every second.
 
-use axum::Json;
+use std::time::Duration;
+
 use axum::extract::State as Given;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Serialize;
 
-use crate::web::State;
+use crate::web::{Asker, State};
+
+/// An engine that does not answer within this takes no orders.
+const SOON: Duration = Duration::from_secs(5);
 
 /// The answer, in the shape of the seed's health check.
 #[derive(Debug, Serialize)]
 pub struct Health {
     /// `healthy`, or `degraded` when something we need is in trouble.
     pub status: &'static str,
-    /// What is in trouble, a sentence each.
+    /// What is in trouble, a sentence each; a stranger is told nothing.
     pub troubles: Vec<String>,
 }
 
 /// Tells whether everything we need works.
-pub async fn basic(Given(state): Given<State>) -> Json<Health> {
+pub async fn basic(Given(state): Given<State>, Extension(asker): Extension<Asker>) -> Json<Health> {
     let mut troubles: Vec<String> = state
         .channels
         .iter()
@@ -32,6 +37,7 @@ pub async fn basic(Given(state): Given<State>) -> Json<Health> {
         troubles.push(format!("store: {why} ({} batches waiting)", recorder.pending));
     }
     let status = if troubles.is_empty() { "healthy" } else { "degraded" };
+    let troubles = if asker == Asker::Owner { troubles } else { Vec::new() };
     Json(Health { status, troubles })
 }
 
@@ -42,8 +48,6 @@ pub async fn live() -> StatusCode {
 
 /// Tells whether the engine takes orders.
 pub async fn ready(Given(state): Given<State>) -> StatusCode {
-    match state.engine.status().await {
-        Ok(_) => StatusCode::OK,
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
-    }
+    let ready = tokio::time::timeout(SOON, state.engine.ready()).await;
+    if matches!(ready, Ok(Ok(()))) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }

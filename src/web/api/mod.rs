@@ -10,6 +10,7 @@ pub mod drills;
 pub mod health;
 pub mod history;
 pub mod pairs;
+pub mod push;
 pub mod report;
 pub mod stops;
 
@@ -19,6 +20,8 @@ pub fn routes() -> Router<State> {
         .route("/health/", get(health::basic))
         .route("/health/live/", get(health::live))
         .route("/health/ready/", get(health::ready))
+        .route("/push/{token}", get(push::by_token).post(push::by_token))
+        .route("/servers/{name}/push", post(push::by_name))
         .route("/status", get(pairs::status))
         .route("/pairs/{pair}/probe", post(pairs::probe))
         .route("/pairs/{pair}/heal", post(pairs::heal))

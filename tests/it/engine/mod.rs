@@ -11,6 +11,7 @@ mod ladder;
 mod life;
 mod maintenance;
 mod pace;
+mod push;
 mod random;
 mod sending;
 mod silence;

@@ -12,6 +12,7 @@ mod networks;
 mod once;
 mod people;
 mod probes;
+mod push;
 mod seed;
 mod telegram;
 
