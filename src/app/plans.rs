@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::pace::Pace;
 use crate::config::site::Ssh;
 use crate::config::{Act, Config, Place, Server, Site, ladder};
 use crate::domain::backoff::Backoff;
@@ -207,9 +208,7 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Kit, hooks: &reqwest::Client)
             let pace = config.pace;
             let timeout = |server: &Server| server.timeout.unwrap_or(pace.timeout);
             let witnesses = witnesses.of(&name.site);
-            // What was heard does not change between two attempts.
-            let reports = server.target.reports().is_some();
-            let attempts = if reports { 1 } else { server.attempts.unwrap_or(pace.attempts) };
+            let check = check_rules(server, pace, witnesses.is_some());
             let parents = server.depends_on.iter().filter_map(|parent| {
                 let known = config.servers.get(parent)?;
                 Some(Parent { server: parent.clone(), target: known.target.clone(), timeout: timeout(known) })
@@ -224,14 +223,7 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Kit, hooks: &reqwest::Client)
                 kit: kit.clone(),
                 notify: server.notify,
                 environment: server.environment,
-                check: CheckRules {
-                    // The last attempt has to lie between two answers of the witnesses.
-                    attempts: if witnesses.is_some() && !reports { attempts.max(2) } else { attempts },
-                    retry_delay: server.retry_delay.unwrap_or(pace.retry_delay),
-                    timeout: timeout(server),
-                    successes: pace.successes,
-                    hold: pace.hold,
-                },
+                check,
                 backoff: Backoff::new(server.interval.unwrap_or(pace.interval), pace.factor, pace.max),
                 ladder,
                 recovery: recovery.map(Arc::new),
@@ -249,6 +241,25 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Kit, hooks: &reqwest::Client)
         attempts_at_once: attempts_at_once(),
         remedies_at_once: config.remedies_at_once,
         unknown_after: config.pace.unknown_after,
+    }
+}
+
+/// What makes one check of a server.
+fn check_rules(server: &Server, pace: Pace, is_witnessed: bool) -> CheckRules {
+    let attempts = server.attempts.unwrap_or(pace.attempts);
+    let attempts = match (server.target.reports(), is_witnessed) {
+        // What was heard does not change between two attempts.
+        (Some(_), _) => 1,
+        // The last attempt has to lie between two answers of the witnesses.
+        (None, true) => attempts.max(2),
+        (None, false) => attempts,
+    };
+    CheckRules {
+        attempts,
+        retry_delay: server.retry_delay.unwrap_or(pace.retry_delay),
+        timeout: server.timeout.unwrap_or(pace.timeout),
+        successes: pace.successes,
+        hold: pace.hold,
     }
 }
 

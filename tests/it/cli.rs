@@ -284,8 +284,13 @@ fn the_sample_file_passes_as_it_stands_and_with_every_line_on() {
                 line if line.starts_with("SRV4_DEPENDS_ON=") => on.push('\n'),
                 line if line.starts_with("SRV4_URL=") => {
                     // Settings of TLS stand beside: a scheme that has it.
-                    let url = kind.example.lines().next().unwrap().replace("redis://", "rediss://");
-                    let url = if kind.name == "postgres" { url + "?sslmode=require" } else { url };
+                    let url = kind
+                        .example
+                        .lines()
+                        .next()
+                        .unwrap()
+                        .replace("redis://", "rediss://")
+                        .replace("=prefer", "=require");
                     writeln!(on, "{url}").unwrap();
                 }
                 line if strange(line) => on.push('\n'),
