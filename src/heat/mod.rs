@@ -1,4 +1,4 @@
-//! Floor 6: HEAT, a monitor of one command on one machine, after document 004: it checks, sends signals, runs scripts, writes
+//! Floor 6: HEAT, a monitor of one command on one machine: it checks, sends signals, runs scripts, writes
 //! its log and tells people.
 //!
 //! What follows on what is decided in `domain::heat`, without a clock; here are the clock, the processes and the files. The
