@@ -124,7 +124,7 @@ impl Stage {
         let status = self.ended();
         assert_eq!(status.code(), Some(code), "{status}\n{}", self.all());
         for part in parts {
-            assert!(self.file("stderr").contains(part), "{part}\n{}", self.all());
+            assert!(unbroken(&self.file("stderr")).contains(part), "{part}\n{}", self.all());
         }
         self.leaves_nothing();
     }
@@ -134,7 +134,7 @@ impl Stage {
     pub fn refuses(&mut self, words: &[&str], part: &str) {
         self.start(words);
         let status = self.ended();
-        let said = self.file("stderr");
+        let said = unbroken(&self.file("stderr"));
         assert!(status.code() == Some(2) && said.contains(part), "{words:?}: {status}, {part}\n{said}");
         assert_eq!(self.file("trace"), "", "{words:?}: something was run");
     }
@@ -306,4 +306,9 @@ pub fn blocks_of(stage: &Stage, command: &str) -> Vec<Block> {
 /// The number of the signal that ended it.
 pub fn killed_by(status: ExitStatus) -> Option<i32> {
     status.signal()
+}
+
+/// A text as if no line of it had been broken.
+fn unbroken(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
