@@ -221,6 +221,7 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Kit, hooks: &reqwest::Client)
                 pair: name.clone(),
                 target: server.target.clone(),
                 kit: kit.clone(),
+                up_first: pair.up_first,
                 notify: server.notify,
                 environment: server.environment,
                 check,

@@ -151,6 +151,7 @@ fn taken_over(now: Timestamp) -> Outage {
         rising: None,
         asked: None,
         answers: Vec::new(),
+        unproven: false,
     }
 }
 

@@ -39,6 +39,11 @@ pub const LIMIT: Key<usize> = Key::new(Scope::Global, "DISCOVERY_LIMIT", |text| 
     )
     .default("50000");
 
+/// Whether they have to be up first.
+pub const UP_FIRST: Key<bool> = Key::new(Scope::Global, "DISCOVERY_UP_FIRST", value::flag)
+    .about("Whether a pair of the list has to be seen up once before anything is run for it, and again once its URL changed: a wrong port in the list must restart nothing.", "false")
+    .default("true");
+
 /// No list is longer.
 pub const MOST: usize = 100_000;
 
@@ -46,7 +51,7 @@ pub const MOST: usize = 100_000;
 pub const GROUP: Group<'static> = Group {
     title: "Discovery",
     intro: "Pairs that come and go, from a list that somebody else keeps. A list brings no host, no login and no command.",
-    keys: &[URL.info(), TOKEN.info(), INTERVAL.info(), GRACE.info(), LIMIT.info()],
+    keys: &[URL.info(), TOKEN.info(), INTERVAL.info(), GRACE.info(), LIMIT.info(), UP_FIRST.info()],
 };
 
 /// The list, and how it is dealt with.

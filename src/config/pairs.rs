@@ -36,6 +36,8 @@ pub struct Pair {
     pub verify_interval: Duration,
     /// The command that is run when it is up again.
     pub recovery: Option<Recovery>,
+    /// It comes from a list, and has to be seen up once before anything is run for it.
+    pub up_first: bool,
 }
 
 /// What is run on recovery.
@@ -121,6 +123,8 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], more: &BTreeSet<SiteName
     let (window, interval) = (global.get(&ladder::VERIFY_WINDOW), global.get(&ladder::VERIFY_INTERVAL));
     let default = global.get(&ladder::COMMAND_TIMEOUT);
     let (mut told, mut odd) = (HashSet::new(), ladder::Odd::new(reader));
+    let listed: HashSet<&PairName> = around.listed.iter().collect();
+    let up_first = discovery::is_on(&global) && global.get(&discovery::UP_FIRST).unwrap_or(true);
     let pairs: Option<Vec<Pair>> = mappings
         .iter()
         .map(|name| {
@@ -148,7 +152,8 @@ pub fn read(reader: &Reader<'_>, mappings: &[PairName], more: &BTreeSet<SiteName
             let rungs = ladder.rungs(reader, name, (timeout, window), &mut told);
             let timeout = ladder.timeout(0).unwrap_or(timeout);
             let recovery = recovery.map(|command| Recovery { command, timeout });
-            Some(Pair { name: name.clone(), rungs: rungs?, acts, verify_interval: interval?, recovery })
+            let up_first = up_first && listed.contains(name);
+            Some(Pair { name: name.clone(), rungs: rungs?, acts, verify_interval: interval?, recovery, up_first })
         })
         .collect::<Vec<Option<Pair>>>()
         .into_iter()

@@ -32,6 +32,8 @@ pub struct Rules {
     pub hold: Duration,
     /// What is run on recovery.
     pub recovery: Aftercare,
+    /// Whether it has to be seen up once before anything is run for it.
+    pub up_first: bool,
 }
 
 /// One pair's state machine.
@@ -76,6 +78,13 @@ impl Judge {
     /// Says that time was lost (suspend, a set clock): until the promised moment the next check only looks.
     pub fn look_again(&mut self) {
         self.resumed = true;
+    }
+
+    /// Takes that it looks at another target now. One that has to be up first has to be so anew.
+    pub fn moved(&mut self) {
+        if self.rules.up_first && matches!(self.state, State::Up { owed: None, .. }) {
+            self.state = State::Fresh;
+        }
     }
 
     /// Says whether failures are told from now on, and if not, why.
@@ -163,7 +172,9 @@ impl Judge {
         let effects = match &mut self.state {
             State::Fresh => {
                 self.state = State::Up { since: now, owed: None };
-                vec![Effect::Next(Next::Slot)]
+                // Where it counts that it was up once, a restart must not forget it.
+                let save = self.rules.up_first.then_some(Effect::Save);
+                save.into_iter().chain([Effect::Next(Next::Slot)]).collect()
             }
             State::Up { .. } => {
                 let mut effects = self.recovery_due(now);
@@ -222,6 +233,7 @@ impl Judge {
             }
             State::Fresh | State::Up { .. } => {
                 let left = self.left_running();
+                let unproven = self.rules.up_first && matches!(self.state, State::Fresh);
                 self.state = State::Down(Box::new(Outage {
                     incident,
                     since: now,
@@ -243,6 +255,7 @@ impl Judge {
                     rising: None,
                     asked: None,
                     answers: Vec::new(),
+                    unproven,
                 }));
                 effects.push(Effect::Opened);
             }

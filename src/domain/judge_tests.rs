@@ -15,7 +15,15 @@ pub(in crate::domain) fn at(second: i64) -> Timestamp {
 
 pub(in crate::domain) fn rules(rungs: u32) -> Rules {
     let backoff = Backoff::new(Duration::from_secs(30), 1.5, Duration::from_mins(10));
-    Rules { backoff, attempts: 3, rungs, successes: 1, hold: Duration::ZERO, recovery: Aftercare::Nothing }
+    Rules {
+        backoff,
+        attempts: 3,
+        rungs,
+        successes: 1,
+        hold: Duration::ZERO,
+        recovery: Aftercare::Nothing,
+        up_first: false,
+    }
 }
 
 pub(in crate::domain) fn down() -> Seen {

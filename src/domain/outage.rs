@@ -80,6 +80,9 @@ pub struct Outage {
     /// It is up again, and not yet for long enough.
     #[serde(default)]
     pub rising: Option<Rising>,
+    /// It was never seen up, and it has to be before anything is run for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// The approval that is asked for.
     #[serde(default)]
     pub asked: Option<Asked>,

@@ -98,6 +98,8 @@ pub enum Refusal {
     NameNotFound,
     /// The target answers and does not accept our login: a command on the site does not mend a password.
     LoginRefused,
+    /// It comes from a list and was never seen up: what is wrong may be the list.
+    NeverUp,
     /// `DRY_RUN` is on.
     DryRun,
     /// The intent could not be written to disk, so the run could not be proved.
@@ -140,6 +142,7 @@ impl Refusal {
             Self::DownAgain => "down_again",
             Self::NameNotFound => "name_not_found",
             Self::LoginRefused => "login_refused",
+            Self::NeverUp => "never_up",
             Self::DryRun => "dry_run",
             Self::NotRecorded => "not_recorded",
             Self::Stopping => "stopping",

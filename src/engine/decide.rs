@@ -271,6 +271,8 @@ impl Engine {
         let (incident, cause) = (outage.incident, outage.fault.cause);
         let decision = if self.halt.is_cancelled() {
             Err(Refusal::Stopping)
+        } else if outage.unproven && known.plan.up_first {
+            Err(Refusal::NeverUp)
         } else {
             let permit = self.guard.decide(pair, cause, &known.evidence, now, watched);
             permit.map(drop).and_then(|()| hindrance.map_or(Ok(()), Err))

@@ -28,6 +28,8 @@ pub struct Plan {
     pub target: Arc<Target>,
     /// What every probe stands on.
     pub kit: Arc<Kit>,
+    /// Whether it has to be seen up once before anything is run for it.
+    pub up_first: bool,
     /// Whether people are told.
     pub notify: bool,
     /// What its server serves.
@@ -75,7 +77,7 @@ impl Plan {
             if rung.remedy.repeatable() { Aftercare::UntilDone } else { Aftercare::Once }
         });
         let CheckRules { attempts, successes, hold, .. } = self.check;
-        judge::Rules { backoff: self.backoff, attempts, rungs, successes, hold, recovery }
+        judge::Rules { backoff: self.backoff, attempts, rungs, successes, hold, recovery, up_first: self.up_first }
     }
 
     /// Its URL as people may see it.

@@ -56,6 +56,9 @@ impl Engine {
                 }
                 let moved = known.plan.url() != plan.url();
                 known.plan = plan;
+                if moved {
+                    known.judge.moved();
+                }
                 if moved && known.moved() {
                     self.timetable.at_once(&pair);
                 }

@@ -108,6 +108,7 @@ pub fn refusal(refusal: &Refusal, words: &Catalogue, zone: &TimeZone) -> String 
         | Refusal::DownAgain
         | Refusal::NameNotFound
         | Refusal::LoginRefused
+        | Refusal::NeverUp
         | Refusal::DryRun
         | Refusal::NotRecorded
         | Refusal::Stopping

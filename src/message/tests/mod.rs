@@ -132,6 +132,7 @@ pub fn refusals() -> Vec<Refusal> {
         Refusal::Storm { down: 7, of: 9 },
         Refusal::NameNotFound,
         Refusal::LoginRefused,
+        Refusal::NeverUp,
         Refusal::DryRun,
         Refusal::NotRecorded,
         Refusal::Stopping,

@@ -165,6 +165,7 @@ fn a_refusal_says_why_and_which_key_decides_it() {
         "STORM_LIMIT",
         "DNS",
         "login",
+        "DISCOVERY_UP_FIRST",
         "DRY_RUN",
         "STATE_DIR",
         "",

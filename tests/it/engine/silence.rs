@@ -119,3 +119,24 @@ async fn one_unknown_check_is_not_told_however_long_the_interval_is() {
     assert_eq!(told(&world, "A"), [""; 0]);
     watch.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pair_that_has_to_be_up_first_is_told_and_not_healed_before_it_was() {
+    let world = World::new();
+    let spec = || Spec { up_first: true, ..pair("A", vec![cure("fix", 0.0)]) };
+    let never = world.plan(spec(), down_between(0.0, 300.0));
+    let watch = world.watch(vec![never]);
+    world.until(250.0).await;
+    assert_eq!(world.count("A", "run"), 0);
+    assert!(told(&world, "A").iter().all(|word| word.ends_with("never_up")), "{:?}", told(&world, "A"));
+    world.until(1000.0).await;
+    let states = world.states();
+    watch.end().await;
+    // It was up once, and the next agent knows that.
+    let later = World::new();
+    let saved = Saved { states, ..Saved::default() };
+    let watch = later.watch_with(vec![later.plan(spec(), down)], calm(), saved, clock());
+    later.until(100.0).await;
+    assert!(later.count("A", "run fix") >= 1, "{:?}", later.words("A"));
+    watch.end().await;
+}

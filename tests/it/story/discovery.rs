@@ -238,8 +238,13 @@ async fn a_list_brings_targets_and_never_what_is_run() {
     let mut agent = inventory.followed(&api);
     agent.set(&[("MAPPINGS", "DC3:SRV4"), ("SRV4_URL", &own.url())]);
     agent.start();
+    // It was never up, so it may be the list that is wrong.
     let record = agent.record("DC3-WEB", 1).await;
-    assert_eq!((&record["command"], &record["status"]), (&json!("echo run >> ran"), &json!("executed")));
+    assert_eq!((&record["command"], &record["status"]), (&json!("echo run >> ran"), &json!("skipped")));
+    assert!(record["error"].as_str().unwrap().contains("never_up"), "{record}");
+    agent.set(&[("DISCOVERY_UP_FIRST", "false")]);
+    agent.signal(Signal::HUP);
+    agent.says(&["The command succeeded"]).await;
     for part in
         ["scheme `exec`", "is no address", "`SRV4` of a server in MAPPINGS", "DC3_HOOK_URL is a key of the site"]
     {
@@ -270,6 +275,7 @@ async fn a_new_list_does_not_bring_into_force_what_somebody_is_still_writing() {
     let (web_url, other_url) = (web.url(), other.url());
     let inventory = Inventory::start(list(&[(&web_url, &[("server", "WEB")])]));
     let mut agent = inventory.followed(&api);
+    agent.set(&[("DISCOVERY_UP_FIRST", "false")]);
     agent.start();
     agent.says(&["configuration was read again: 1 pair"]).await;
     agent.set(&[("COMMAND", "echo unfinished >> ran"), ("INTERVAL", "half-written")]);

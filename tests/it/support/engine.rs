@@ -213,6 +213,7 @@ impl World {
             target: Arc::new(Target::new(&format!("test://{}", pair.server), probe).warning(spec.warns)),
             pair,
             kit: kit(),
+            up_first: spec.up_first,
             notify: spec.notify,
             environment: None,
             check: CheckRules {
@@ -392,6 +393,7 @@ pub struct Spec {
     pub holds: Vec<&'static str>,
     pub afar: Option<Afar>,
     pub notify: bool,
+    pub up_first: bool,
     /// Days before the end of its certificate at which people are told, and in how many days it ends.
     pub warns: &'static [u16],
     pub certificate: Option<f64>,
@@ -416,6 +418,7 @@ pub fn pair(server: &'static str, ladder: Vec<Cure>) -> Spec {
         holds: Vec::new(),
         afar: None,
         notify: true,
+        up_first: false,
         warns: &[],
         certificate: None,
     }
