@@ -240,7 +240,8 @@ impl Http {
                     format!("the body is packed ({encoding}) though nobody asked for it, and is not unpacked here");
                 return Err(Fault::new(Cause::Content, what));
             }
-            answer.read(|body, extent| more.wants.judge(body, extent, &|text| self.hidden(more, text))).await?;
+            let body = answer.read(|body, extent| more.wants.judge(body, extent)).await?;
+            more.wants.says(body, trace.left(), &|text| self.hidden(more, text)).await?;
         }
         trace.finish();
         Ok(())
