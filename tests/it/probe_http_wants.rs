@@ -114,7 +114,7 @@ async fn texts_are_found_in_bodies_of_every_framing() {
             ("KEYWORD=Welcome | /version [0-9]+/", "up"),
             ("KEYWORD=Welcome | welcome", "content: the body does not hold `welcome`"),
             ("KEYWORD_ABSENT=error | /fatal/", "up"),
-            ("KEYWORD_ABSENT=error | /(?i)WELCOME/", "content: the body holds /(?i)WELCOME/, which it must not"),
+            ("KEYWORD_ABSENT=error | /(?i)WELCOME/", "content: the body holds `/(?i)WELCOME/`, which it must not"),
             ("KEYWORD=Welcome\nKEYWORD_ABSENT=version", "content: the body holds `version`, which it must not"),
         ] {
             assert_eq!(told(&ask(&server, path, settings).await), expected, "{path} {settings}");
@@ -249,7 +249,7 @@ fn a_setting_that_cannot_hold_is_refused_with_its_key() {
         ("STATUS=2xx", ".env:6: SRV4_STATUS: found `2xx`, expected statuses from 100 to 999 such as 200-299,401"),
         (
             "KEYWORD=/(/",
-            ".env:6: SRV4_KEYWORD: found `/(/`, expected a regular expression that can be read: unclosed group",
+            ".env:6: SRV4_KEYWORD: found `/(/`, expected a regular expression between the slashes: unclosed group",
         ),
         (
             "JSON=$[?search(@.a, '(x+)+y')]",
