@@ -9,6 +9,7 @@ mod dialogue;
 mod echo;
 mod expression;
 mod failure;
+mod headers;
 mod login;
 mod resolver;
 pub mod settings;
@@ -20,7 +21,8 @@ pub use address::Address;
 pub use commands::{Commands, Reach, Turns};
 pub use dialogue::{Dialogue, Expected, Sent};
 pub use expression::Expression;
-pub use login::Login;
+pub use headers::Headers;
+pub use login::{Login, authorization};
 pub use resolver::Resolver;
 pub use tls::Stream;
 pub use trace::{Stage, Trace};
@@ -40,6 +42,7 @@ pub(crate) use commands::{Turn, judge, last_line};
 pub(crate) use datagram::Datagrams;
 pub(crate) use dial::telling;
 pub(crate) use failure::{broken, is_exhausted, unreached};
+pub(crate) use headers::masked;
 
 /// What all probes share; built once at start. A clone shares it too.
 #[derive(Clone)]
