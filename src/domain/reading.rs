@@ -144,6 +144,29 @@ impl Cause {
         }
     }
 
+    /// True for faults of this machine as a whole: they are the same for every target.
+    pub fn is_of_this_machine(self) -> bool {
+        match self {
+            Self::Resolver | Self::Network | Self::Exhausted => true,
+            Self::Dns
+            | Self::Refused
+            | Self::Unreachable
+            | Self::Timeout
+            | Self::Tls
+            | Self::Status
+            | Self::Reset
+            | Self::Redirect
+            | Self::Protocol
+            | Self::Content
+            | Self::Login
+            | Self::Exit
+            | Self::Silence
+            | Self::Denied
+            | Self::Waiting
+            | Self::CutOff => false,
+        }
+    }
+
     /// True for faults of the observer, which say nothing about the target.
     pub fn is_blind(self) -> bool {
         match self {

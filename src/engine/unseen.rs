@@ -48,25 +48,14 @@ enum Trouble {
     Nobodys,
 }
 
-fn trouble(fault: &Fault) -> Trouble {
-    match fault.cause {
-        Cause::Resolver | Cause::Network | Cause::Exhausted => Trouble::Ours(fault.cause),
+fn trouble(cause: Cause) -> Trouble {
+    if cause.is_of_this_machine() {
+        Trouble::Ours(cause)
+    } else if matches!(cause, Cause::CutOff | Cause::Waiting) {
         // The witnesses have an alarm of their own; who only waits for a first report has none.
-        Cause::CutOff | Cause::Waiting => Trouble::Nobodys,
-        Cause::Dns
-        | Cause::Refused
-        | Cause::Unreachable
-        | Cause::Timeout
-        | Cause::Tls
-        | Cause::Status
-        | Cause::Reset
-        | Cause::Redirect
-        | Cause::Protocol
-        | Cause::Content
-        | Cause::Login
-        | Cause::Exit
-        | Cause::Silence
-        | Cause::Denied => Trouble::Own,
+        Trouble::Nobodys
+    } else {
+        Trouble::Own
     }
 }
 
@@ -88,7 +77,7 @@ impl Engine {
         let mut own: BTreeMap<PairName, (Timestamp, Fault)> = BTreeMap::new();
         for (name, pair) in &self.pairs {
             let Some((since, fault)) = long_unseen(pair, now, self.unknown_after) else { continue };
-            match trouble(fault) {
+            match trouble(fault.cause) {
                 Trouble::Ours(cause) => {
                     let blinded = Blinded { since, pairs: 0, fault: fault.clone() };
                     let all = ours.entry(cause.as_str()).or_insert(blinded);

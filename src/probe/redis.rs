@@ -8,7 +8,6 @@ use ::redis::{Value, cmd, parse_redis_value};
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use url::Url;
 
 use super::wire::settings::{CA_FILE, CLIENT_CERT, CLIENT_KEY, INSECURE, IP, PASSWORD, Settings, TLS_DAYS, USERNAME};
 use super::wire::{Address, Kit, Login, Stage, Stream, Trace, Way, broken};
@@ -59,18 +58,11 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     if !rest.starts_with("//") {
         return Err(BadTarget::NoHost(scheme.to_ascii_lowercase()));
     }
-    let url = Url::parse(text).map_err(|error| match error {
-        url::ParseError::EmptyHost => BadTarget::NoHost(scheme.to_ascii_lowercase()),
-        error => BadTarget::Unreadable(error.to_string()),
-    })?;
-    let address = Address::read(&url)?;
+    let (url, address) = Address::of_url(text)?;
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return Err(bad("nothing may follow the port: PING asks no database"));
     }
-    let port = url.port().unwrap_or(PORT);
-    if port == 0 {
-        return Err(bad("nobody can listen on port 0"));
-    }
+    let port = Address::port(&url, Some(PORT)).map_err(bad)?;
     let login = Login::read(&url, settings);
     if login.as_ref().is_some_and(|login| login.user.is_some() && login.password.is_none()) {
         settings.problem(
@@ -264,7 +256,7 @@ mod tests {
     fn an_error_of_the_server_says_what_it_means() {
         let with = |login: bool| {
             let login = login.then(|| Box::new((None, SecretString::from("x".to_owned()))));
-            let address = Address::read(&Url::parse("redis://h").unwrap()).unwrap();
+            let address = Address::of_url("redis://h").unwrap().1;
             Redis { address, port: PORT, secure: false, login, way: Way::default() }
         };
         for (line, login, cause, says) in [

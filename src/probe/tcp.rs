@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use url::Url;
 
 use super::wire::settings::{EXPECT, IP, SEND, Settings};
 use super::wire::{Address, Dialogue, Kit, Trace, Way};
@@ -31,11 +30,7 @@ struct Tcp {
 
 fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     let (way, dialogue) = (Way::plain(settings), Dialogue::read(settings));
-    let url = Url::parse(text).map_err(|error| match error {
-        url::ParseError::EmptyHost => BadTarget::NoHost(KIND.name.to_owned()),
-        error => BadTarget::Unreadable(error.to_string()),
-    })?;
-    let address = Address::read(&url)?;
+    let (url, address) = Address::of_url(text)?;
     let bad = |what: &str| BadTarget::Unreadable(format!("{what}; write tcp://host.example.org:5432"));
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad("nobody logs in by only connecting"));
@@ -43,10 +38,7 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return Err(bad("nothing may follow the port"));
     }
-    let port = url.port().ok_or_else(|| bad("there is no port"))?;
-    if port == 0 {
-        return Err(bad("nobody can listen on port 0"));
-    }
+    let port = Address::port(&url, None).map_err(bad)?;
     let (way, dialogue) = (way.ok_or(BadTarget::Settings)?, dialogue.ok_or(BadTarget::Settings)?);
     Ok(Target::new(&format!("tcp://{address}:{port}"), Tcp { address, port, way, dialogue }))
 }

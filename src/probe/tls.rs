@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rustls::pki_types::ServerName;
-use url::{Host, Url};
+use url::Host;
 
 use super::wire::settings::{CA_FILE, CLIENT_CERT, CLIENT_KEY, EXPECT, INSECURE, IP, SEND, Settings, TLS_DAYS};
 use super::wire::{Address, Dialogue, Kit, Trace, Way};
@@ -63,11 +63,7 @@ struct More {
 fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     let way = Way::read(settings, &[]);
     let (name, dialogue) = (settings.optional(&SERVER_NAME), Dialogue::read(settings));
-    let url = Url::parse(text).map_err(|error| match error {
-        url::ParseError::EmptyHost => BadTarget::NoHost(KIND.name.to_owned()),
-        error => BadTarget::Unreadable(error.to_string()),
-    })?;
-    let address = Address::read(&url)?;
+    let (url, address) = Address::of_url(text)?;
     let bad = |what: &str| BadTarget::Unreadable(format!("{what}; write tls://host.example.org:443"));
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad("nobody logs in by only agreeing on TLS"));
@@ -75,10 +71,7 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return Err(bad("nothing may follow the port"));
     }
-    let port = url.port().unwrap_or(PORT);
-    if port == 0 {
-        return Err(bad("nobody can listen on port 0"));
-    }
+    let port = Address::port(&url, Some(PORT)).map_err(bad)?;
     let (way, name) = (way.ok_or(BadTarget::Settings)?, name.ok_or(BadTarget::Settings)?);
     let dialogue = dialogue.ok_or(BadTarget::Settings)?;
     let plain = !settings.has(&CA_FILE) && !settings.has(&CLIENT_CERT) && !settings.has(&INSECURE);

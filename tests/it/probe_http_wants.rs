@@ -114,7 +114,7 @@ async fn texts_are_found_in_bodies_of_every_framing() {
             ("KEYWORD=Welcome | /version [0-9]+/", "up"),
             ("KEYWORD=Welcome | welcome", "content: the body does not hold `welcome`"),
             ("KEYWORD_ABSENT=error | /fatal/", "up"),
-            ("KEYWORD_ABSENT=error | /(?i)WELCOME/", "content: the body holds /(?i)WELCOME/, which it must not"),
+            ("KEYWORD_ABSENT=error | /(?i)WELCOME/", "content: the body holds `/(?i)WELCOME/`, which it must not"),
             ("KEYWORD=Welcome\nKEYWORD_ABSENT=version", "content: the body holds `version`, which it must not"),
         ] {
             assert_eq!(told(&ask(&server, path, settings).await), expected, "{path} {settings}");
@@ -227,6 +227,18 @@ async fn what_a_server_says_is_shown_capped_and_without_our_secrets() {
     assert!(told.ends_with(", wanted == 1") && !format!("{reading:?}").contains("s3cret"), "{reading:?}");
 }
 
+#[tokio::test]
+async fn long_json_is_read_within_the_limit_whatever_it_is() {
+    let small = "{\"a\":1},".repeat(120_000);
+    let long = format!("[{}{{\"a\":2}}]", &small[..]);
+    let broken = format!("[{small}");
+    let server = Server::start(move |hit| page(if hit.path == "/broken" { &broken } else { &long }));
+    assert_eq!(told(&ask(&server, "/", "JSON=$[-1].a == 2 && $[0].a == 1").await), "up");
+    assert_eq!(told(&ask(&server, "/", "JSON=$[*].a == 1").await), "content: $[*].a is 2, wanted == 1");
+    let reading = ask(&server, "/broken", "JSON=$[0]").await;
+    assert!(told(&reading).starts_with("content: the body is not JSON: EOF"), "{reading:?}");
+}
+
 #[test]
 fn a_setting_that_cannot_hold_is_refused_with_its_key() {
     for (settings, expected) in [
@@ -237,7 +249,11 @@ fn a_setting_that_cannot_hold_is_refused_with_its_key() {
         ("STATUS=2xx", ".env:6: SRV4_STATUS: found `2xx`, expected statuses from 100 to 999 such as 200-299,401"),
         (
             "KEYWORD=/(/",
-            ".env:6: SRV4_KEYWORD: found `/(/`, expected a regular expression that can be read: unclosed group",
+            ".env:6: SRV4_KEYWORD: found `/(/`, expected a regular expression between the slashes: unclosed group",
+        ),
+        (
+            "JSON=$[?search(@.a, '(x+)+y')]",
+            ".env:6: SRV4_JSON: found `$[?search(@.a, '(x+)+y')]`, expected a JSONPath without `match()` and `search()`",
         ),
         ("JSON=status", ".env:6: SRV4_JSON: found `status`, expected a JSONPath such as"),
         ("REDIRECTS=21", ".env:6: SRV4_REDIRECTS: found `21`, expected a whole number from 0 to 20"),

@@ -237,7 +237,7 @@ fn settings_that_contradict_each_other_are_told() {
         ),
         (
             "SRV4_URL=postgres://u:x@h/app\nSRV4_PASSWORD=abcdef",
-            "SRV4_PASSWORD: is set, and the URL holds a password too",
+            "SRV4_PASSWORD: is set, and the URL has a password too",
         ),
     ] {
         let report = configured(lines).map(|_| ()).unwrap_err();

@@ -185,9 +185,9 @@ fn settings_that_contradict_each_other_are_told() {
     for (lines, says) in [
         ("SRV4_URL=redis://h\nSRV4_CA_FILE=/no/such.pem", "SRV4_CA_FILE: is set, and redis:// has no TLS"),
         ("SRV4_URL=redis://h\nSRV4_TLS_DAYS=30", "SRV4_TLS_DAYS: is set, and redis:// has no TLS"),
-        ("SRV4_URL=redis://:a@h\nSRV4_PASSWORD=abcdef", "SRV4_PASSWORD: is set, and the URL holds a password too"),
+        ("SRV4_URL=redis://:a@h\nSRV4_PASSWORD=abcdef", "SRV4_PASSWORD: is set, and the URL has a password too"),
         ("SRV4_URL=redis://bob@h", "SRV4_PASSWORD: is not set, and there is a user"),
-        ("SRV4_URL=redis://bob:x@h\nSRV4_USERNAME=bob", "SRV4_USERNAME: is set, and the URL names a user too"),
+        ("SRV4_URL=redis://bob:x@h\nSRV4_USERNAME=bob", "SRV4_USERNAME: is set, and the URL has a user too"),
         ("SRV4_URL=redis://h\nSRV4_SHELL=true", "SRV4_SHELL: is not a setting of redis and rediss"),
     ] {
         let report = configured(lines).map(|_| ()).unwrap_err();

@@ -28,7 +28,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 
 use crate::support::http::{Act, Certificate, LIMIT, Server};
-use crate::support::target::{configured, example};
+use crate::support::target::{configured, example, set};
 
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -341,6 +341,78 @@ async fn the_request_is_what_a_server_expects() {
 }
 
 #[tokio::test]
+async fn headers_and_a_token_go_with_the_opening_and_a_refused_token_is_a_login() {
+    fn locked(request: &Request, answer: Response) -> Result<Response, ErrorResponse> {
+        let sent = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        match (sent("authorization"), sent("x-key"), sent("origin"), sent("host")) {
+            ("Bearer t0ken", "s3cret-key", "https://example.org", "v.test") => Ok(answer),
+            _ => Err(refusing(401)),
+        }
+    }
+    let (addr, _server) = serving(None, locked, echo).await;
+    let headers = "SRV4_HEADERS=X-Key: s3cret-key | Origin: https://example.org | Host: v.test";
+    let with = |login: &str| format!("SRV4_URL=ws://{addr}/\n{headers}{login}");
+    assert_eq!(look(&with("\nSRV4_BEARER_TOKEN=t0ken"), LIMIT).await.outcome, Outcome::Up);
+    assert_eq!(look(&with(" | Authorization: Bearer t0ken"), LIMIT).await.outcome, Outcome::Up);
+    for login in ["\nSRV4_BEARER_TOKEN=old", " | Authorization: Bearer old"] {
+        let reading = look(&with(login), LIMIT).await;
+        assert_eq!(down(&reading, Cause::Login), "HTTP 401 Unauthorized: the login is refused");
+    }
+    down(&look(&with(""), LIMIT).await, Cause::Status);
+}
+
+#[tokio::test]
+async fn what_a_server_says_back_of_our_secrets_is_masked() {
+    let repeats = async |mut socket: Socket| {
+        let text = format!("{}s3cret-key-{} t0ken", "x".repeat(50), "z".repeat(40));
+        let _ = socket.send(Message::text(text)).await;
+        let frame = CloseFrame { code: CloseCode::Policy, reason: "t0ken is old".into() };
+        let _ = socket.close(Some(frame)).await;
+        while let Some(Ok(_)) = socket.next().await {}
+    };
+    let (addr, _server) = serving(None, anybody, move |socket| Box::pin(repeats(socket))).await;
+    let key = format!("s3cret-key-{}", "z".repeat(40));
+    let lines = format!("SRV4_URL=ws://{addr}/\nSRV4_HEADERS=X-Key: {key}\nSRV4_BEARER_TOKEN=t0ken\nSRV4_EXPECT=@");
+    let reading = look(&lines, LIMIT).await;
+    let told = down(&reading, Cause::Content);
+    assert!(told.ends_with("1008 *** is old"), "{told}");
+    let flood = async |mut socket: Socket| {
+        for _ in 0..1000 {
+            let _ = socket.send(Message::text(format!("{}s3cret-key-{}", "x".repeat(50), "z".repeat(40)))).await;
+        }
+        while let Some(Ok(_)) = socket.next().await {}
+    };
+    let (addr, _server) = serving(None, anybody, move |socket| Box::pin(flood(socket))).await;
+    let lines = format!("SRV4_URL=ws://{addr}/\nSRV4_HEADERS=X-Key: {key}\nSRV4_EXPECT=@");
+    let reading = look(&lines, LIMIT).await;
+    let told = down(&reading, Cause::Content);
+    assert!(told.ends_with("xxx***`") && !told.contains("s3c"), "{told}");
+}
+
+#[test]
+fn a_setting_that_an_opening_cannot_have_is_refused_with_its_key() {
+    for (url, settings, expected) in [
+        (
+            "ws://h.test/",
+            "HEADERS=Sec-WebSocket-Key: s3cret",
+            "SRV4_HEADERS: holds `sec-websocket-key`, which belongs to the opening of the WebSocket",
+        ),
+        ("ws://h.test/", "HEADERS=Upgrade: s3cret", "SRV4_HEADERS: found `***`, expected headers such as"),
+        ("ws://h.test/", "BEARER_TOKEN=s3cret\nUSERNAME=bob", "SRV4_BEARER_TOKEN: is set beside a user or a password"),
+        ("ws://bob@h.test/", "BEARER_TOKEN=s3cret", "SRV4_BEARER_TOKEN: is set beside a user or a password"),
+        ("ws://bob@h.test/", "USERNAME=al", "SRV4_USERNAME: is set, and the URL has a user too; take one of them out"),
+        ("ws://h.test/", "USERNAME=a:b", "SRV4_USERNAME: has a colon"),
+    ] {
+        let report = set(url, settings).map(|_| ()).unwrap_err();
+        assert!(report.contains(expected) && !report.contains("s3cret"), "{settings:?} says {report}");
+    }
+    let report = set("ws://h.test/", "HEADERS=wrong\nBEARER_TOKEN=\"x y z\"\nSUBPROTOCOL=a b").map(|_| ()).unwrap_err();
+    for key in ["HEADERS", "BEARER_TOKEN", "SUBPROTOCOL"] {
+        assert_eq!(report.matches(&format!(" SRV4_{key}: ")).count(), 1, "{key} in {report}");
+    }
+}
+
+#[tokio::test]
 async fn the_server_chooses_one_of_our_subprotocols_or_is_down() {
     fn stomp(_: &Request, mut answer: Response) -> Result<Response, ErrorResponse> {
         answer.headers_mut().insert("sec-websocket-protocol", "stomp".parse().unwrap());
@@ -425,6 +497,9 @@ async fn another_machine_opens_it_with_curl() {
     assert_ne!(opens(format!("SRV4_URL=ws://{}/", refusing.addr())).await, 0);
     assert_ne!(opens(format!("SRV4_URL=ws://{}/", locked.addr())).await, 0);
     assert_eq!(opens(format!("SRV4_URL=ws://bob:s3cret@{}/", locked.addr())).await, 0, "it asks who we are");
+    let keyed = format!("SRV4_URL=ws://{}/\nSRV4_HEADERS=X-Key: s3cret", refusing.addr());
+    assert!(!configured(&keyed).unwrap().afar_shell(LIMIT).unwrap().contains("s3cret"));
+    assert_eq!(opens(keyed).await, 0, "without our headers any answer will do");
     assert!(configured(&format!("SRV4_URL=ws://{addr}/\nSRV4_SEND=x")).unwrap().afar_shell(LIMIT).is_none());
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hickory_proto::op::Message;
-use url::{Host, Url};
+use url::Host;
 
 use self::exchange::Heard;
 use self::question::Question;
@@ -49,19 +49,12 @@ struct Dns {
 
 fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     let (way, expected) = (Way::plain(settings), settings.optional(&EXPECT));
-    let url = Url::parse(text).map_err(|error| match error {
-        url::ParseError::EmptyHost => BadTarget::NoHost(KIND.name.to_owned()),
-        error => BadTarget::Unreadable(error.to_string()),
-    })?;
-    let address = Address::read(&url)?;
+    let (url, address) = Address::of_url(text)?;
     let bad = |what: &str| BadTarget::Unreadable(format!("{what}; write dns://9.9.9.9/example.org?type=A"));
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad("nobody logs in to a DNS server"));
     }
-    let port = url.port().unwrap_or(PORT);
-    if port == 0 {
-        return Err(bad("nobody can listen on port 0"));
-    }
+    let port = Address::port(&url, Some(PORT)).map_err(bad)?;
     let question = Question::read(&url).map_err(|what| bad(&what))?;
     let (way, expected) = (way.ok_or(BadTarget::Settings)?, expected.ok_or(BadTarget::Settings)?);
     if let Some(what) = expected.as_ref().and_then(|expected| answer::never(&question, expected)) {

@@ -1,4 +1,4 @@
-//! What is asked: the method, our headers and those of the operator, the body. Who we say we are lives in `login`.
+//! What is asked: the method, our headers and those of the operator, the body. Who we say we are lives in `wire`.
 
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
@@ -7,10 +7,11 @@ use hyper::body::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Position, Url};
 
-use super::keys::{BODY, HEADERS, Headers, METHOD};
+use super::keys::{BODY, METHOD};
 use crate::domain::reading::{Cause, Fault};
 use crate::fetch;
-use crate::probe::wire::settings::Settings;
+use crate::probe::wire::Headers;
+use crate::probe::wire::settings::{HEADERS, Settings};
 
 /// What is asked of a target, beside its URL.
 pub(super) struct Asks {

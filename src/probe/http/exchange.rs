@@ -104,11 +104,11 @@ fn first_version() -> http1::Builder {
 
 impl Open {
     /// Reads the body until `judge` has seen enough of it; it is asked again whenever the body has grown by an eighth, and
-    /// must have an answer for [`Extent::Whole`] and [`Extent::Cut`].
+    /// must have an answer for [`Extent::Whole`] and [`Extent::Cut`]. Gives what was read of a good one.
     pub(super) async fn read(
         &mut self,
         judge: impl Fn(&[u8], Extent) -> Option<Result<(), Fault>>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Vec<u8>, Fault> {
         /// Bytes up to which every piece is judged at once: a page of health that never ends is short.
         const SHORT: usize = 4096;
         let (mut body, mut judged) = (Vec::new(), 0);
@@ -129,9 +129,9 @@ impl Open {
             }
             judged = body.len();
             match judge(&body, extent) {
-                Some(judged) => return judged,
+                Some(judged) => return judged.map(|()| body),
                 None if extent == Extent::Begun => {}
-                None => return Ok(()),
+                None => return Ok(body),
             }
         }
     }

@@ -1,20 +1,15 @@
-//! The settings that `http` and `https` alone know. What they become lives in `asks`, `login`, `wants` and beside them.
+//! The settings that `http` and `https` alone know. What they become lives in `asks`, `wants` and
+//! beside them; those that `ws` knows too live in `wire`.
 
 use http::Method;
-use http::header::{self, HeaderName, HeaderValue};
 
 use super::wants::{Condition, Pattern, Statuses, conditions, patterns, statuses};
-use crate::env::{Key, Scope, Secret, value};
+use crate::env::{Key, Scope, value};
 
 /// What is asked with.
 pub(super) const METHOD: Key<Method> = Key::new(Scope::Server, "METHOD", method)
     .about("The method: `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE` or `OPTIONS`. It is sent at every attempt, so what it changes is changed each time.", "POST")
     .otherwise("`GET`, or `POST` with a BODY");
-/// What else is sent.
-pub(super) const HEADERS: Key<Headers> = Key::new(Scope::Server, "HEADERS", headers)
-    .about("Headers that are sent, as `Name: value`, separated by `|`, or each on a line of its own (then a value may hold a `|`). They go to the URL's own origin only.", "X-Api-Key: s3cret | Accept: application/json")
-    .secret()
-    .otherwise("none but our own");
 /// What is sent as body.
 pub(super) const BODY: Key<String> = Key::new(Scope::Server, "BODY", |text| Ok(text.to_owned()))
     .about(
@@ -23,14 +18,6 @@ pub(super) const BODY: Key<String> = Key::new(Scope::Server, "BODY", |text| Ok(t
     )
     .secret()
     .otherwise("no body");
-/// A login by token.
-pub(super) const BEARER_TOKEN: Key<Secret> = Key::new(Scope::Server, "BEARER_TOKEN", token)
-    .about(
-        "A token that is sent as `Authorization: Bearer …`, to the URL's own origin only; instead of a user and a password.",
-        "s3cret",
-    )
-    .secret()
-    .otherwise("no token is sent");
 /// Which answers are good.
 pub(super) const STATUS: Key<Statuses> = Key::new(Scope::Server, "STATUS", statuses)
     .about("The statuses of a good answer: numbers and ranges from 100 to 999, separated by commas.", "200-299,401")
@@ -57,9 +44,6 @@ pub(super) const HTTP2: Key<Http2> = Key::new(Scope::Server, "HTTP2", |text| {
 })
 .about("`off`: HTTP/1.1. `auto`: over TLS, what the server prefers. `on`: HTTP/2 or it is down; without TLS it is spoken at once, without an upgrade.", "auto")
 .default("off");
-
-/// Headers as an operator wrote them.
-pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
 
 /// Whether HTTP/2 is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,119 +77,13 @@ fn method(text: &str) -> Result<Method, String> {
     })
 }
 
-/// Header lines of one request; servers accept about a hundred.
-const LINES: usize = 50;
-/// Bytes of one header; servers accept 8 KiB.
-const LONGEST: usize = 8 * 1024;
-/// Headers that belong to the connection or to the length of the body: a second say in them breaks the request.
-const OURS: [HeaderName; 10] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-    header::EXPECT,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
-];
-
-/// The error never repeats the text: it holds secrets.
-fn headers(text: &str) -> Result<Headers, String> {
-    let wrong =
-        |number: usize, what: &str| format!("expected headers such as `X-Key: abc | X-Two: d`: number {number} {what}");
-    let separator = if text.contains('\n') { '\n' } else { '|' };
-    let mut found = Headers::new();
-    let items = text.split(separator).map(str::trim).filter(|item| !item.is_empty());
-    for (number, item) in (1..).zip(items) {
-        let (name, value) = item.split_once(':').ok_or_else(|| wrong(number, "has no colon behind its name"))?;
-        let name = HeaderName::from_bytes(name.trim().as_bytes());
-        let name =
-            name.map_err(|_invalid| wrong(number, "has a name with other characters than letters, digits and `-`"))?;
-        if let Some(ours) = OURS.iter().find(|ours| **ours == name) {
-            return Err(wrong(number, &format!("is `{ours}`, which the probe sets by itself")));
-        }
-        if name == header::HOST && found.iter().any(|(before, _)| *before == name) {
-            return Err(wrong(number, "is a second `host`"));
-        }
-        let value = value.trim();
-        let plain = value.len() <= LONGEST && value.chars().all(|c| c == '\t' || (' '..='~').contains(&c));
-        let mut value = HeaderValue::from_str(value)
-            .ok()
-            .filter(|_| plain)
-            .ok_or_else(|| wrong(number, "has a value that is too long or has other characters than those of ASCII"))?;
-        value.set_sensitive(true);
-        found.push((name, value));
-    }
-    match found.len() {
-        0 => Err("expected headers such as `X-Key: abc | X-Two: d`".to_owned()),
-        1..=LINES => Ok(found),
-        _ => Err(format!("expected at most {LINES} headers")),
-    }
-}
-
-fn token(text: &str) -> Result<Secret, String> {
-    let text = text.trim();
-    if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
-        return Err("expected a token of ASCII characters without blanks, and without the word `Bearer`".to_owned());
-    }
-    Ok(Secret::from(text))
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
-    fn headers_are_read_from_one_line_or_from_several() {
-        let read = |text: &str| {
-            let found = headers(text)?;
-            Ok::<_, String>(
-                found.iter().map(|(name, value)| format!("{name}={}", value.to_str().unwrap())).collect::<Vec<_>>(),
-            )
-        };
-        assert_eq!(read("X-Key: a:b | Accept:text/html").unwrap(), ["x-key=a:b", "accept=text/html"]);
-        assert_eq!(read("X-Key: a|b\nHost: h.test\n\n").unwrap(), ["x-key=a|b", "host=h.test"]);
-        assert_eq!(read("X-Key: a|b\n").unwrap(), ["x-key=a|b"]);
-        assert_eq!(read("X-Empty:").unwrap(), ["x-empty="]);
-        let many = "X: y|".repeat(51);
-        for (text, told) in [
-            ("", "expected headers such as"),
-            ("X-Key: ok | s3cret", "number 2 has no colon"),
-            ("s3c ret: x", "number 1 has a name with other characters"),
-            ("X: s3cret\u{7f}", "number 1 has a value that is too long or has other characters"),
-            ("X: пароль", "number 1 has a value"),
-            ("Content-length: 3", "number 1 is `content-length`, which the probe sets by itself"),
-            ("A: b|Connection: x", "number 2 is `connection`"),
-            ("Host: a|host: b", "number 2 is a second `host`"),
-            (many.as_str(), "expected at most 50 headers"),
-        ] {
-            let error = headers(text).unwrap_err();
-            assert!(error.contains(told) && !error.contains("s3c"), "{text:?} says {error:?}");
-        }
-    }
-
-    #[test]
-    fn a_method_and_a_token_are_read_and_others_refused() {
+    fn a_method_is_read_and_others_refused() {
         assert_eq!(method(" post "), Ok(Method::POST));
         assert_eq!(method("TRACE").unwrap_err(), "expected one of: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-        assert_eq!(token(" abc.DEF-_~+/= ").unwrap().expose(), "abc.DEF-_~+/=");
-        for bad in ["", "Bearer abc", "a\nb", "тайна"] {
-            assert!(!token(bad).unwrap_err().contains("abc"), "{bad:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn headers_of_any_text_are_refused_or_can_be_sent(text in "\\PC{0,80}", lines in "([!-~]{1,9}: [ -~]{0,9}[\\n|]){0,5}") {
-            for text in [text, lines] {
-                for (name, value) in headers(&text).unwrap_or_default() {
-                    prop_assert!(!OURS.contains(&name) && !value.as_bytes().contains(&b'\n') && value.is_sensitive());
-                }
-            }
-        }
     }
 }

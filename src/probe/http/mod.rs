@@ -1,6 +1,6 @@
 //! `http` and `https`: one request over a new connection, redirects followed, the answer judged.
 //!
-//! What is asked lives in `asks` and `login`, what the answer must be like in `wants`, the exchange itself in `exchange`.
+//! What is asked lives in `asks`, what the answer must be like in `wants`, the exchange itself in `exchange`.
 
 mod afar;
 mod asks;
@@ -8,7 +8,6 @@ mod drive;
 mod exchange;
 mod jar;
 mod keys;
-mod login;
 mod redirect;
 mod spied;
 mod wants;
@@ -25,13 +24,14 @@ use url::Url;
 use self::asks::{Asks, Hop};
 use self::exchange::Open;
 use self::jar::Jar;
-use self::keys::{BEARER_TOKEN, BODY, HEADERS, HTTP2, Http2, JSON, KEYWORD, KEYWORD_ABSENT, METHOD, REDIRECTS, STATUS};
+use self::keys::{BODY, HTTP2, Http2, JSON, KEYWORD, KEYWORD_ABSENT, METHOD, REDIRECTS, STATUS};
 use self::wants::Wants;
-use super::wire::settings::{CA_FILE, CLIENT_CERT, CLIENT_KEY, INSECURE, IP, PASSWORD, Settings, TLS_DAYS, USERNAME};
-use super::wire::{Kit, Trace, Way};
+use super::wire::settings::{
+    BEARER_TOKEN, CA_FILE, CLIENT_CERT, CLIENT_KEY, HEADERS, INSECURE, IP, PASSWORD, Settings, TLS_DAYS, USERNAME,
+};
+use super::wire::{Kit, Trace, Way, authorization, masked};
 use super::{BadTarget, Kind, Probe, Target};
 use crate::domain::reading::{Cause, Fault};
-use crate::env::Redactor;
 use crate::fetch::shown;
 
 /// `http` and `https`.
@@ -113,7 +113,7 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     if !asks::is_askable(&url) {
         return Err(BadTarget::Unreadable("its path is too long".to_owned()));
     }
-    let login = login::read(&url, settings);
+    let login = authorization(&url, settings);
     redirect::strip(&mut url);
     let shown = shown(&url);
     let (Some(more), Some(way), Some(login)) = (more, way, login) else { return Err(BadTarget::Settings) };
@@ -240,7 +240,8 @@ impl Http {
                     format!("the body is packed ({encoding}) though nobody asked for it, and is not unpacked here");
                 return Err(Fault::new(Cause::Content, what));
             }
-            answer.read(|body, extent| more.wants.judge(body, extent, &|text| self.hidden(more, text))).await?;
+            let body = answer.read(|body, extent| more.wants.judge(body, extent)).await?;
+            more.wants.says(body, trace.left(), &|text| self.hidden(more, text)).await?;
         }
         trace.finish();
         Ok(())
@@ -249,10 +250,7 @@ impl Http {
     /// A server may echo what we sent: what is a secret of ours is taken out.
     fn hidden(&self, more: &More, text: &str) -> String {
         let login = self.login.iter().filter_map(|login| login.expose_secret().split(' ').nth(1));
-        match Redactor::new(more.asks.secrets().chain(login)) {
-            Ok(redactor) => redactor.mask(text).into_owned(),
-            Err(_too_many) => String::new(),
-        }
+        masked(text, more.asks.secrets().chain(login))
     }
 }
 

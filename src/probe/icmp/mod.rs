@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
-use url::{Host, Url};
+use url::Host;
 
 use self::wanted::Wanted;
 use super::wire::settings::{IP, Settings};
@@ -43,11 +43,7 @@ struct Icmp {
 
 fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     let family = settings.get(&IP);
-    let url = Url::parse(text).map_err(|error| match error {
-        url::ParseError::EmptyHost => BadTarget::NoHost(KIND.name.to_owned()),
-        error => BadTarget::Unreadable(error.to_string()),
-    })?;
-    let address = Address::read(&url)?;
+    let (url, address) = Address::of_url(text)?;
     let bad =
         |what: &str| Err(BadTarget::Unreadable(format!("{what}; write icmp://10.0.0.2 or icmp://host.example.org")));
     if url.port().is_some() {

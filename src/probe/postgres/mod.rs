@@ -84,15 +84,8 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     if !rest.starts_with("//") {
         return Err(BadTarget::NoHost(scheme.to_ascii_lowercase()));
     }
-    let url = Url::parse(text).map_err(|error| match error {
-        url::ParseError::EmptyHost => BadTarget::NoHost(scheme.to_ascii_lowercase()),
-        error => BadTarget::Unreadable(error.to_string()),
-    })?;
-    let address = Address::read(&url)?;
-    let port = url.port().unwrap_or(PORT);
-    if port == 0 {
-        return Err(bad("nobody can listen on port 0"));
-    }
+    let (url, address) = Address::of_url(text)?;
+    let port = Address::port(&url, Some(PORT)).map_err(bad)?;
     let path = url.path().trim_start_matches('/');
     if path.contains('/') || url.fragment().is_some() {
         return Err(bad("one database follows the port, and nothing else"));
@@ -269,7 +262,7 @@ mod tests {
     #[test]
     fn an_idle_target_and_a_running_probe_are_small() {
         let kit = Kit::new(&crate::fetch::Roots::load(None).unwrap());
-        let address = Address::read(&Url::parse("postgres://h").unwrap()).unwrap();
+        let address = Address::of_url("postgres://h").unwrap().1;
         let login = Box::new(Who { user: "u".to_owned(), password: None, database: None });
         let postgres = Postgres { address, port: PORT, tls: Tls::Prefer, way: Way::default(), login };
         let mut trace = Trace::start(Duration::from_secs(1));

@@ -16,8 +16,28 @@ use crate::probe::BadTarget;
 pub struct Address(Host<String>);
 
 impl Address {
+    /// Reads a URL and its host.
+    pub fn of_url(text: &str) -> Result<(Url, Self), BadTarget> {
+        let (scheme, _) = text.split_once(':').ok_or(BadTarget::NoScheme)?;
+        let url = Url::parse(text).map_err(|error| match error {
+            url::ParseError::EmptyHost => BadTarget::NoHost(scheme.to_ascii_lowercase()),
+            error => BadTarget::Unreadable(error.to_string()),
+        })?;
+        let address = Self::read(&url)?;
+        Ok((url, address))
+    }
+
+    /// Reads the port; `usual` is that of a URL without one.
+    pub fn port(url: &Url, usual: Option<u16>) -> Result<u16, &'static str> {
+        match url.port().or(usual) {
+            None => Err("there is no port"),
+            Some(0) => Err("nobody can listen on port 0"),
+            Some(port) => Ok(port),
+        }
+    }
+
     /// Reads the host as a web browser would: addresses in brackets, international names.
-    pub fn read(url: &Url) -> Result<Self, BadTarget> {
+    fn read(url: &Url) -> Result<Self, BadTarget> {
         let text = url.host_str().filter(|host| !host.is_empty());
         let text = text.ok_or_else(|| BadTarget::NoHost(url.scheme().to_owned()))?;
         Host::parse(text).map(Self).map_err(|error| BadTarget::Unreadable(error.to_string()))

@@ -4,12 +4,11 @@
 
 use std::fmt;
 use std::io::ErrorKind;
-use std::sync::OnceLock;
 
-use regex::bytes::{Regex, RegexBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
+use super::expression::Expression;
 use super::settings::{EXPECT, SEND, Settings};
 use super::{Stage, Stream, Trace, broken};
 use crate::domain::reading::{Cause, Fault};
@@ -18,8 +17,6 @@ use crate::host::output::one_line;
 
 /// Bytes of an answer in which the expected is looked for: a greeting or a status is a few lines.
 pub(crate) const ANSWER: usize = 64 * 1024;
-/// Bytes that one expression may take when it is compiled; all that people write by hand stay far below.
-const EXPRESSION: usize = 1 << 20;
 /// Share of the time after which an answer that came and does not fit is judged: later only "no answer" could be said.
 const PATIENCE: f32 = 0.95;
 
@@ -46,8 +43,7 @@ pub struct Expected(Form);
 #[derive(Clone)]
 enum Form {
     Text(Box<[u8]>),
-    /// Compiled at the first use: an idle target keeps only the text.
-    Pattern(Box<str>, OnceLock<Option<Regex>>),
+    Pattern(Expression),
 }
 
 impl Expected {
@@ -57,16 +53,7 @@ impl Expected {
         let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) else {
             return bytes(text).map(|text| Self(Form::Text(text)));
         };
-        match compiled(pattern) {
-            Ok(_) => Ok(Self(Form::Pattern(pattern.into(), OnceLock::new()))),
-            Err(regex::Error::CompiledTooBig(_)) => Err("expected a regular expression that is smaller".to_owned()),
-            // The library's text repeats the expression and draws arrows below it: its last line says what is wrong.
-            Err(error) => {
-                let why = error.to_string();
-                let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                Err(format!("expected a regular expression between the slashes: {why}"))
-            }
-        }
+        Expression::parse(pattern).map(|pattern| Self(Form::Pattern(pattern)))
     }
 
     /// Says whether the answer holds it.
@@ -81,10 +68,7 @@ impl Expected {
                 let from = searched.saturating_sub(text.len().saturating_sub(1));
                 answer.get(from..).is_some_and(|answer| holds(answer, text))
             }
-            Form::Pattern(pattern, compiled_once) => {
-                let pattern = compiled_once.get_or_init(|| compiled(pattern).ok());
-                pattern.as_ref().is_some_and(|pattern| pattern.is_match(answer))
-            }
+            Form::Pattern(pattern) => pattern.is_in(answer),
         }
     }
 
@@ -92,7 +76,7 @@ impl Expected {
     pub fn text(&self) -> Option<&[u8]> {
         match &self.0 {
             Form::Text(text) => Some(text),
-            Form::Pattern(..) => None,
+            Form::Pattern(_) => None,
         }
     }
 }
@@ -102,13 +86,9 @@ impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Form::Text(text) => write!(f, "`{}`", one_line(text, 40)),
-            Form::Pattern(pattern, _) => write!(f, "`/{}/`", one_line(pattern.as_bytes(), 38)),
+            Form::Pattern(pattern) => pattern.fmt(f),
         }
     }
-}
-
-fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).size_limit(EXPRESSION).dfa_size_limit(EXPRESSION).build()
 }
 
 fn holds(answer: &[u8], text: &[u8]) -> bool {
@@ -253,24 +233,6 @@ mod tests {
         ] {
             assert_eq!(Expected::parse(expected).unwrap().is_in(answer), found, "{expected}");
         }
-    }
-
-    #[test]
-    fn an_expression_that_cannot_be_used_is_told_in_one_line() {
-        for (text, why) in [
-            ("/(/", "expected a regular expression between the slashes: unclosed group"),
-            ("/a{1000}{1000}{1000}/", "expected a regular expression that is smaller"),
-            ("/(?=a)/", "expected a regular expression between the slashes: look-around"),
-        ] {
-            let told = Expected::parse(text).map(|_| ()).unwrap_err();
-            assert!(told.starts_with(why) && !told.contains('\n'), "{told}");
-        }
-    }
-
-    #[test]
-    fn an_idle_dialogue_holds_no_compiled_expression() {
-        let Expected(Form::Pattern(_, compiled)) = Expected::parse("/a+/").unwrap() else { panic!("it is one") };
-        assert!(compiled.get().is_none());
     }
 
     proptest! {

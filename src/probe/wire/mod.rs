@@ -7,7 +7,9 @@ mod datagram;
 mod dial;
 mod dialogue;
 mod echo;
+mod expression;
 mod failure;
+mod headers;
 mod login;
 pub mod pushes;
 mod resolver;
@@ -19,7 +21,9 @@ mod way;
 pub use address::Address;
 pub use commands::{Commands, Reach, Turns};
 pub use dialogue::{Dialogue, Expected, Sent};
-pub use login::Login;
+pub use expression::Expression;
+pub use headers::Headers;
+pub use login::{Login, authorization};
 pub use resolver::Resolver;
 pub use tls::Stream;
 pub use trace::{Stage, Trace};
@@ -39,6 +43,7 @@ pub(crate) use commands::{Turn, judge, last_line};
 pub(crate) use datagram::Datagrams;
 pub(crate) use dial::telling;
 pub(crate) use failure::{broken, is_exhausted, unreached};
+pub(crate) use headers::masked;
 pub use pushes::Pushes;
 
 /// What all probes share; built once at start. A clone shares it too.

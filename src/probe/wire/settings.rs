@@ -8,6 +8,7 @@ use crate::env::{Key, Scope, Scoped, Secret, value};
 
 use super::Family;
 use super::dialogue::{Expected, Sent};
+use super::headers::{self, Headers};
 
 /// Which addresses of a name are used.
 pub const IP: Key<Family> = Key::new(Scope::Server, "IP", |text| {
@@ -47,6 +48,19 @@ pub const PASSWORD: Key<Secret> = Key::new(Scope::Server, "PASSWORD", value::sec
     .about("The password that we log in with; instead of one in the URL.", "s3cret")
     .secret()
     .otherwise("as in the URL");
+/// A login by token.
+pub const BEARER_TOKEN: Key<Secret> = Key::new(Scope::Server, "BEARER_TOKEN", headers::token)
+    .about(
+        "A token that is sent as `Authorization: Bearer …`, to the URL's own origin only; instead of a user and a password.",
+        "s3cret",
+    )
+    .secret()
+    .otherwise("no token is sent");
+/// What else is sent.
+pub const HEADERS: Key<Headers> = Key::new(Scope::Server, "HEADERS", headers::read)
+    .about("Headers that are sent, as `Name: value`, separated by `|`, or each on a line of its own (then a value may hold a `|`). They go to the URL's own origin only.", "X-Api-Key: s3cret | Accept: application/json")
+    .secret()
+    .otherwise("none but our own");
 /// What is sent.
 pub const SEND: Key<Sent> = Key::new(Scope::Server, "SEND", Sent::parse)
     .about(

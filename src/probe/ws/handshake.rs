@@ -5,10 +5,8 @@
 
 use std::io::ErrorKind;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
-use percent_encoding::percent_decode_str;
+use http::header::{self, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -16,7 +14,6 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use url::{Position, Url};
 
 use crate::domain::reading::{Cause, Fault};
-use crate::env::Secret;
 use crate::fetch::USER_AGENT;
 use crate::host::output::one_line;
 use crate::probe::wire::{Stage, Stream, Trace, broken};
@@ -35,22 +32,8 @@ pub(super) struct Opening<'a> {
     pub(super) login: Option<&'a SecretString>,
     /// The value of `Sec-WebSocket-Protocol`.
     pub(super) subprotocols: Option<&'a str>,
-}
-
-/// The value of `Authorization` for a user and a password; those of the URL where the settings have none.
-pub(super) fn login(url: &Url, user: Option<&str>, password: Option<&Secret>) -> Option<String> {
-    let in_url = !url.username().is_empty() || url.password().is_some();
-    if !in_url && user.is_none() && password.is_none() {
-        return None;
-    }
-    let mut pair: Vec<u8> =
-        user.map_or_else(|| percent_decode_str(url.username()).collect(), |user| user.as_bytes().to_vec());
-    pair.push(b':');
-    match password {
-        Some(password) => pair.extend_from_slice(password.expose().as_bytes()),
-        None => pair.extend(percent_decode_str(url.password().unwrap_or_default())),
-    }
-    Some(format!("Basic {}", BASE64_STANDARD.encode(pair)))
+    /// The operator's own, none of them of the opening itself.
+    pub(super) headers: &'a [(HeaderName, HeaderValue)],
 }
 
 impl Opening<'_> {
@@ -89,22 +72,45 @@ impl Opening<'_> {
         }
     }
 
-    /// A URL from the `url` crate, a checked subprotocol and Base64 hold no line end, so nothing can be smuggled in.
+    /// A URL from the `url` crate, checked subprotocols and headers and Base64 hold no line end, so nothing can be smuggled
+    /// in. The operator's headers take the place of ours.
     fn request(&self, key: &str) -> Vec<u8> {
-        let mut text = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n",
-            &self.url[Position::BeforePath..Position::AfterQuery],
-            &self.url[Position::BeforeHost..Position::AfterPort],
-        );
-        let login = self.login.map(ExposeSecret::expose_secret);
-        for (name, value) in [("Sec-WebSocket-Protocol", self.subprotocols), ("Authorization", login)] {
+        let path = &self.url[Position::BeforePath..Position::AfterQuery];
+        let host = &self.url[Position::BeforeHost..Position::AfterPort];
+        let ours = |name: HeaderName, value| Some(value).filter(|_| !self.has(&name));
+        let mut text = format!("GET {path} HTTP/1.1\r\n");
+        let mut add = |name: &str, value: &str| text.extend([name, ": ", value, "\r\n"]);
+        for (name, value) in [
+            ("Host", ours(header::HOST, host)),
+            ("User-Agent", ours(header::USER_AGENT, USER_AGENT)),
+            ("Connection", Some("Upgrade")),
+            ("Upgrade", Some("websocket")),
+            ("Sec-WebSocket-Version", Some("13")),
+            ("Sec-WebSocket-Key", Some(key)),
+            ("Sec-WebSocket-Protocol", self.subprotocols),
+            ("Authorization", self.login.map(ExposeSecret::expose_secret)),
+        ] {
             if let Some(value) = value {
-                text.extend([name, ": ", value, "\r\n"]);
+                add(name, value);
+            }
+        }
+        for (name, value) in self.headers {
+            // Some small servers know no header in small letters.
+            if let Ok(value) = value.to_str() {
+                add(&titled(name.as_str()), value);
             }
         }
         text.push_str("\r\n");
         text.into_bytes()
+    }
+
+    fn has(&self, name: &HeaderName) -> bool {
+        self.headers.iter().any(|(own, _)| own == name)
+    }
+
+    /// Whether we say who we are.
+    fn logs_in(&self) -> bool {
+        self.login.is_some() || self.has(&header::AUTHORIZATION)
     }
 
     /// Says where the head ends when it is complete and opens a WebSocket.
@@ -168,18 +174,29 @@ impl Opening<'_> {
     fn refused(&self, status: u16) -> Fault {
         let words = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
         let cause = match status {
-            401 | 403 if self.login.is_some() => Cause::Login,
+            401 | 403 if self.logs_in() => Cause::Login,
             300..=399 => Cause::Redirect,
             _ => Cause::Status,
         };
         let more = match status {
             200..=299 => ": this address answers, and does not open a WebSocket",
             300..=399 => ": a redirect, which is not followed here; write the address that it leads to",
-            401 | 403 if self.login.is_some() => ": the login is refused",
+            401 | 403 if self.logs_in() => ": the login is refused",
             _ => "",
         };
         Fault::new(cause, format!("HTTP {status} {words}").trim_end().to_owned() + more)
     }
+}
+
+/// Writes `x-api-key` as `X-Api-Key`.
+fn titled(name: &str) -> String {
+    let mut begins = true;
+    let one = |c: char| {
+        let c = if begins { c.to_ascii_uppercase() } else { c };
+        begins = c == '-';
+        c
+    };
+    name.chars().map(one).collect()
 }
 
 /// Whether what came cannot become HTTP.
@@ -207,7 +224,7 @@ mod tests {
 
     fn judged(subprotocols: Option<&str>, answer: &str) -> Result<Option<usize>, String> {
         let url = "ws://h.test/".parse().unwrap();
-        let opening = Opening { url: &url, login: None, subprotocols };
+        let opening = Opening { url: &url, login: None, subprotocols, headers: &[] };
         opening.judge(answer.as_bytes(), SAMPLE_KEY).map_err(|fault| format!("{}: {}", fault.cause, fault.reason))
     }
 
@@ -284,32 +301,38 @@ mod tests {
             (Some(&login), 403, Cause::Login),
             (Some(&login), 503, Cause::Status),
         ] {
-            assert_eq!(Opening { url: &url, login, subprotocols: None }.refused(status).cause, cause, "{status}");
+            assert_eq!(
+                Opening { url: &url, login, subprotocols: None, headers: &[] }.refused(status).cause,
+                cause,
+                "{status}"
+            );
         }
     }
 
     #[test]
-    fn settings_win_over_the_url_and_the_request_is_one() {
-        let url: Url = "ws://bob:p%40ss@h.test:81/a?b=c".parse().unwrap();
-        let encoded = |pair: &str| Some(format!("Basic {}", BASE64_STANDARD.encode(pair)));
-        let password = Secret::from("s3cret");
-        assert_eq!(login(&url, None, None), encoded("bob:p@ss"));
-        assert_eq!(login(&url, None, Some(&password)), encoded("bob:s3cret"));
-        assert_eq!(login(&url, Some("al"), Some(&password)), encoded("al:s3cret"));
-        assert_eq!(login(&"ws://h/".parse().unwrap(), Some("al"), None), encoded("al:"));
-        assert_eq!(login(&"ws://h/".parse().unwrap(), None, None), None);
+    fn the_operators_headers_take_the_place_of_ours_and_the_request_is_one() {
+        let url: Url = "ws://h.test:81/a?b=c".parse().unwrap();
         let login = SecretString::from("Basic x");
-        let opening = Opening { url: &url, login: Some(&login), subprotocols: Some("mqtt") };
+        let opening = Opening { url: &url, login: Some(&login), subprotocols: Some("mqtt"), headers: &[] };
         let text = String::from_utf8(opening.request("key")).unwrap();
-        assert!(text.starts_with("GET /a?b=c HTTP/1.1\r\nHost: h.test:81\r\n"), "{text}");
+        assert!(text.starts_with("GET /a?b=c HTTP/1.1\r\nHost: h.test:81\r\nUser-Agent: "), "{text}");
         assert!(text.ends_with("Sec-WebSocket-Protocol: mqtt\r\nAuthorization: Basic x\r\n\r\n"), "{text}");
+        let own = [("host", "v.test"), ("user-agent", "mine"), ("x-api-key", "1"), ("x-api-key", "2")];
+        let own = own.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let text = String::from_utf8(Opening { login: None, headers: &own, ..opening }.request("key")).unwrap();
+        assert_eq!(
+            text,
+            "GET /a?b=c HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: key\r\nSec-WebSocket-Protocol: mqtt\r\nHost: v.test\r\nUser-Agent: mine\r\n\
+             X-Api-Key: 1\r\nX-Api-Key: 2\r\n\r\n"
+        );
     }
 
     proptest! {
         #[test]
         fn no_answer_panics(status in "(HTTP/1.1 101 x\r\n)?", bytes in any::<Vec<u8>>(), lines in "[A-Za-z:, \r\n-]{0,200}") {
             let url = "ws://h.test/".parse().unwrap();
-            let opening = Opening { url: &url, login: None, subprotocols: None };
+            let opening = Opening { url: &url, login: None, subprotocols: None, headers: &[] };
             for answer in [[status.as_bytes(), &bytes].concat(), [status.as_bytes(), lines.as_bytes()].concat()] {
                 let _ = opening.judge(&answer, SAMPLE_KEY);
             }

@@ -5,17 +5,19 @@
 mod handshake;
 mod talk;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::{Position, Url};
 
 use self::handshake::Opening;
 use super::wire::settings::{
-    CA_FILE, CLIENT_CERT, CLIENT_KEY, EXPECT, INSECURE, IP, PASSWORD, SEND, Settings, TLS_DAYS, USERNAME,
+    BEARER_TOKEN, CA_FILE, CLIENT_CERT, CLIENT_KEY, EXPECT, HEADERS, INSECURE, IP, PASSWORD, SEND, Settings, TLS_DAYS,
+    USERNAME,
 };
-use super::wire::{Dialogue, Kit, Stage, Trace, Way};
+use super::wire::{Dialogue, Headers, Kit, Stage, Trace, Way, authorization, masked};
 use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::{Cause, Fault};
 use crate::env::{Key, Scope};
@@ -32,8 +34,10 @@ pub const KIND: Kind = Kind {
         SEND.info(),
         EXPECT.info(),
         SUBPROTOCOL.info(),
+        HEADERS.info(),
         USERNAME.info(),
         PASSWORD.info(),
+        BEARER_TOKEN.info(),
         IP.info(),
         TLS_DAYS.info(),
         CA_FILE.info(),
@@ -64,13 +68,25 @@ struct More {
     login: Option<SecretString>,
     /// The value of the `Sec-WebSocket-Protocol` header.
     subprotocols: Option<String>,
+    /// The operator's own headers.
+    headers: Headers,
     dialogue: Option<Box<Dialogue>>,
 }
 
+impl More {
+    /// A server may say back what we sent: what is a secret of ours is taken out.
+    fn hidden(&self, text: &str) -> String {
+        let login = self.login.iter().filter_map(|login| login.expose_secret().split(' ').nth(1));
+        masked(text, self.headers.iter().filter_map(|(_, value)| value.to_str().ok()).chain(login))
+    }
+}
+
+/// What nearly all targets have.
+static NOTHING: LazyLock<More> = LazyLock::new(More::default);
+
 fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     let (way, dialogue) = (Way::read(settings, &[b"http/1.1"]), Dialogue::read(settings));
-    let (subprotocols, user) = (settings.optional(&SUBPROTOCOL), settings.optional(&USERNAME));
-    let password = settings.optional(&PASSWORD);
+    let (subprotocols, headers) = (settings.optional(&SUBPROTOCOL), own_headers(settings));
     let (scheme, rest) = text.split_once(':').ok_or(BadTarget::NoScheme)?;
     let no_host = || BadTarget::NoHost(scheme.to_ascii_lowercase());
     // The URL standard takes `ws:x` and `ws:///x` for the host `x`; a person who wrote that meant something else.
@@ -85,19 +101,31 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     if url.port() == Some(0) {
         return Err(BadTarget::Unreadable("nobody can listen on port 0".to_owned()));
     }
-    let bad = || BadTarget::Settings;
+    let (bad, login) = (|| BadTarget::Settings, authorization(&url, settings));
     let (way, dialogue) = (way.ok_or_else(bad)?, dialogue.ok_or_else(bad)?);
-    let (user, password) = (user.ok_or_else(bad)?, password.ok_or_else(bad)?);
-    let login = handshake::login(&url, user.as_deref(), password.as_ref()).map(SecretString::from);
+    let (login, headers) = (login.ok_or_else(bad)?, headers.ok_or_else(bad)?);
     let subprotocols = subprotocols.ok_or_else(bad)?;
     // These fail only for URLs without a host.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_fragment(None);
-    let some = login.is_some() || subprotocols.is_some() || dialogue.is_some();
-    let more = some.then(|| Box::new(More { login, subprotocols, dialogue }));
+    let some = login.is_some() || subprotocols.is_some() || dialogue.is_some() || !headers.is_empty();
+    let more = some.then(|| Box::new(More { login, subprotocols, headers, dialogue }));
     let shown = shown(&url);
     Ok(Target::new(&shown, Ws { url, way, more }))
+}
+
+/// Those of the opening itself are ours: a second say in them would open another WebSocket than the one that is judged.
+fn own_headers(settings: &Settings<'_>) -> Option<Headers> {
+    let headers = settings.optional(&HEADERS)?.unwrap_or_default();
+    match headers.iter().find(|(name, _)| name.as_str().starts_with("sec-websocket-")) {
+        None => Some(headers),
+        Some((name, _)) => {
+            let what = format!("holds `{name}`, which belongs to the opening of the WebSocket");
+            settings.problem(&HEADERS, what, "take it out; SUBPROTOCOL offers subprotocols");
+            None
+        }
+    }
 }
 
 /// Reads names that a header may carry (RFC 6455, 4.1: tokens).
@@ -118,33 +146,38 @@ impl Probe for Ws {
             let port = self.url.port_or_known_default().ok_or_else(no_host)?;
             let stream = kit.dial(trace, &self.way, host, port, self.url.scheme() == "wss").await?;
             trace.enter(Stage::FirstByte);
-            let more = self.more.as_deref();
+            let more = self.more.as_deref().unwrap_or(&NOTHING);
             let opening = Opening {
                 url: &self.url,
-                login: more.and_then(|more| more.login.as_ref()),
-                subprotocols: more.and_then(|more| more.subprotocols.as_deref()),
+                login: more.login.as_ref(),
+                subprotocols: more.subprotocols.as_deref(),
+                headers: &more.headers,
             };
+            let hide = |text: &str| more.hidden(text);
             let (stream, early) = opening.ask(stream, trace).await?;
-            talk::talk(stream, early, more.and_then(|more| more.dialogue.as_deref()), trace).await
+            talk::talk(stream, early, more.dialogue.as_deref(), &hide, trace).await
         })
     }
 
-    /// Only the opening, without our login and the query: a machine shows its command lines to everybody. Being asked for
-    /// them is an answer. What is said afterwards no shell can ask.
+    /// Only the opening, without our login, our headers and the query: a machine shows its command lines to everybody. Being
+    /// asked for them is an answer, and any answer will do where headers are missing. What is said afterwards no shell can ask.
     fn afar_shell(&self, limit: Duration) -> Option<String> {
-        let more = self.more.as_deref();
-        if more.is_some_and(|more| more.dialogue.is_some()) {
+        let more = self.more.as_deref().unwrap_or(&NOTHING);
+        if more.dialogue.is_some() {
             return None;
         }
         let web = format!("http{}", self.url[..Position::AfterPath].trim_start_matches("ws"));
         let (url, seconds) = (quoted(&web), limit.as_secs().max(1));
-        let missed = match (self.url.query(), more.and_then(|more| more.login.as_ref())) {
+        let missed = match (self.url.query(), &more.login) {
+            _ if !more.headers.is_empty() => "|[1-9]??",
             (Some(_), _) => "|400|401|403|422",
             (None, Some(_)) => "|401|403",
             (None, None) => "",
         };
-        let offered = more.and_then(|more| more.subprotocols.as_deref());
-        let offered = offered.map(|names| format!("-H {} ", quoted(&format!("Sec-WebSocket-Protocol: {names}"))));
+        let offered = more
+            .subprotocols
+            .as_deref()
+            .map(|names| format!("-H {} ", quoted(&format!("Sec-WebSocket-Protocol: {names}"))));
         Some(format!(
             "if command -v curl >/dev/null 2>&1; then \
              case $(curl -s -g -I -X GET --http1.1 -o /dev/null -m {seconds} -w '%{{http_code}}' \

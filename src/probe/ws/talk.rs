@@ -28,12 +28,15 @@ const END: Duration = Duration::from_millis(250);
 const PATIENCE: f32 = 0.95;
 
 type Socket = WebSocketStream<Stream>;
+type Hide<'a> = &'a (dyn Fn(&str) -> String + Sync);
 
-/// Holds the dialogue, or pings where there is none; `early` came right behind the opening.
+/// Holds the dialogue, or pings where there is none; `early` came right behind the opening. `hide` takes secrets out of what
+/// the server says.
 pub(super) async fn talk(
     stream: Stream,
     early: Vec<u8>,
     dialogue: Option<&Dialogue>,
+    hide: Hide<'_>,
     trace: &mut Trace,
 ) -> Result<(), Fault> {
     let config = WebSocketConfig::default()
@@ -44,8 +47,8 @@ pub(super) async fn talk(
     let mut socket = WebSocketStream::from_partially_read(stream, early, Role::Client, Some(config)).await;
     trace.enter(Stage::Rest);
     match dialogue {
-        Some(dialogue) => converse(&mut socket, dialogue, trace).await?,
-        None => ping(&mut socket).await?,
+        Some(dialogue) => converse(&mut socket, dialogue, hide, trace).await?,
+        None => ping(&mut socket, hide).await?,
     }
     trace.finish();
     // It answered: how it ends changes nothing, and takes none of the time that a reading needs.
@@ -54,33 +57,33 @@ pub(super) async fn talk(
 }
 
 /// Messages in between are the service's own business, as many as come within the time.
-async fn ping(socket: &mut Socket) -> Result<(), Fault> {
+async fn ping(socket: &mut Socket, hide: Hide<'_>) -> Result<(), Fault> {
     let doing = "waiting for the pong";
     socket.send(Message::Ping(PING)).await.map_err(|error| fault("sending a ping", error))?;
     loop {
-        match next(socket, doing).await? {
+        match next(socket, doing, hide).await? {
             Message::Pong(payload) if payload == PING => return Ok(()),
             _ => {}
         }
     }
 }
 
-async fn converse(socket: &mut Socket, dialogue: &Dialogue, trace: &Trace) -> Result<(), Fault> {
+async fn converse(socket: &mut Socket, dialogue: &Dialogue, hide: Hide<'_>, trace: &Trace) -> Result<(), Fault> {
     if let Some(send) = &dialogue.send {
         socket.send(message(send)).await.map_err(|error| fault("sending a message", error))?;
     }
     let doing = "waiting for a message";
     let deadline = Instant::now() + trace.left().mul_f32(PATIENCE);
-    let (mut count, mut bytes, mut last) = (0, 0, String::new());
+    let (mut count, mut bytes, mut last) = (0, 0, Bytes::new());
     loop {
-        let coming = next(socket, doing);
+        let coming = next(socket, doing, hide);
         let came = if count == 0 {
             // The attempt's own limit is around us, and says what was waited for.
             coming.await?
         } else {
             match timeout_at(deadline, coming).await {
                 Ok(came) => came?,
-                Err(_elapsed) => return Err(other(dialogue, count, &last)),
+                Err(_elapsed) => return Err(other(dialogue, count, &last, hide)),
             }
         };
         let data = match came {
@@ -93,9 +96,9 @@ async fn converse(socket: &mut Socket, dialogue: &Dialogue, trace: &Trace) -> Re
         }
         count += 1;
         bytes += data.len();
-        last = one_line(&data, 60);
+        last = data;
         if count >= MESSAGES || bytes >= BYTES {
-            return Err(other(dialogue, count, &last));
+            return Err(other(dialogue, count, &last, hide));
         }
     }
 }
@@ -108,24 +111,27 @@ fn message(sent: &Sent) -> Message {
     }
 }
 
-fn other(dialogue: &Dialogue, count: usize, last: &str) -> Fault {
+fn other(dialogue: &Dialogue, count: usize, last: &[u8], hide: Hide<'_>) -> Fault {
+    // Hidden before it is cut: half a secret is one too.
+    let last = one_line(hide(&String::from_utf8_lossy(last)).as_bytes(), 60);
     let wanted = dialogue.expect.as_ref().map(ToString::to_string).unwrap_or_default();
     let came = if count == 1 { "the message that came does" } else { &format!("the {count} messages that came do") };
     Fault::new(Cause::Content, format!("{came} not hold {wanted}; the last begins `{last}`"))
 }
 
 /// The next message; a close is a fault, because nothing that was waited for came before it.
-async fn next(socket: &mut Socket, doing: &str) -> Result<Message, Fault> {
+async fn next(socket: &mut Socket, doing: &str, hide: Hide<'_>) -> Result<Message, Fault> {
     match socket.next().await {
-        Some(Ok(Message::Close(frame))) => Err(closed(frame.as_ref(), doing)),
+        Some(Ok(Message::Close(frame))) => Err(closed(frame.as_ref(), doing, hide)),
         Some(Ok(message)) => Ok(message),
         Some(Err(error)) => Err(fault(doing, error)),
         None => Err(Fault::new(Cause::Reset, format!("connection closed while {doing}"))),
     }
 }
 
-fn closed(frame: Option<&CloseFrame>, doing: &str) -> Fault {
-    let why = frame.map(|frame| format!(": {} {}", u16::from(frame.code), one_line(frame.reason.as_bytes(), 60)));
+fn closed(frame: Option<&CloseFrame>, doing: &str, hide: Hide<'_>) -> Fault {
+    let why =
+        frame.map(|frame| format!(": {} {}", u16::from(frame.code), one_line(hide(&frame.reason).as_bytes(), 60)));
     let what = format!("the server closed the WebSocket while {doing}{}", why.unwrap_or_default());
     Fault::new(Cause::Content, what)
 }

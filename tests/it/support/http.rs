@@ -31,6 +31,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// No test waits longer than this for anything.
 pub const LIMIT: Duration = Duration::from_secs(10);
+/// How long a server that has said all waits for the client to go.
+const LINGER: Duration = Duration::from_secs(1);
 /// Between the drops of a slow answer.
 const DROP: Duration = Duration::from_millis(20);
 
@@ -296,7 +298,18 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             let head = format!("HTTP/1.1 {status} Scripted\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
             stream.write_all(head.as_bytes()).await?;
         }
-        Act::Bytes(bytes) => stream.write_all(&bytes).await?,
+        Act::Bytes(bytes) => {
+            stream.write_all(&bytes).await?;
+            stream.flush().await?;
+            stream.shutdown().await?;
+            // Closed over unread bytes, the kernel would reset the connection, and what was sent might be lost.
+            let mut ignored = [0; 1024];
+            let reading = async {
+                while stream.read(&mut ignored).await? > 0 {}
+                io::Result::Ok(())
+            };
+            return timeout(LINGER, reading).await.unwrap_or(Ok(()));
+        }
         Act::Drip(first, rest) => {
             stream.write_all(&first).await?;
             for byte in rest.iter().chain(std::iter::repeat(rest.last().unwrap_or(&b'x'))) {

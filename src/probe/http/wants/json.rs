@@ -9,6 +9,8 @@ use crate::host::output::one_line;
 
 /// Characters shown of a value or of a path in a reason.
 const SHOWN: usize = 60;
+/// Brackets within each other in a path.
+const DEPTH: usize = 8;
 
 /// One path and what all that it selects must be like.
 #[derive(Debug, Clone)]
@@ -112,7 +114,14 @@ fn until(text: &str, ends: impl Fn(&str) -> bool) -> (&str, &str) {
 }
 
 fn parsed(path: &str) -> Result<JsonPath, String> {
+    if is_deep(path) {
+        return Err(format!("expected a JSONPath with at most {DEPTH} brackets within each other"));
+    }
     let found = JsonPath::parse(path).map_err(|error| {
+        // They would compile an expression for every value of a body, so the library is built without them.
+        if ["match", "search"].iter().any(|name| calls(path, name)) {
+            return "expected a JSONPath without `match()` and `search()`; use KEYWORD for expressions".to_owned();
+        }
         let path = one_line(path.as_bytes(), SHOWN);
         format!("expected a JSONPath such as `$.status == \"healthy\"`: `{path}` cannot be read: {error}")
     })?;
@@ -124,6 +133,24 @@ fn parsed(path: &str) -> Result<JsonPath, String> {
         );
     }
     Ok(found)
+}
+
+fn calls(path: &str, function: &str) -> bool {
+    path.split(function).skip(1).any(|behind| behind.starts_with('('))
+}
+
+/// Whether a path has more brackets within each other than [`DEPTH`]: the library's reader goes back at each of them.
+fn is_deep(path: &str) -> bool {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for c in path.chars() {
+        match c {
+            '[' | '(' => depth += 1,
+            ']' | ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest > DEPTH
 }
 
 /// Whether a path may take minutes for a large body, while nothing else is done.
@@ -156,24 +183,46 @@ fn literal(text: &str, sign: &str) -> Result<Value, String> {
         .map_err(|_| format!("expected a JSON value behind `{sign}`, such as \"text\" (in quotes), 100, true or null"))
 }
 
+/// What is wrong with a body.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::probe::http) enum Unmet {
+    /// In our own words.
+    Plain(String),
+    /// With a value of the server's between our words: whole, and as it came.
+    Found(String, String, String),
+}
+
+impl Unmet {
+    /// Says it in one line; `hide` takes secrets out of what is the server's.
+    pub(in crate::probe::http) fn told(self, hide: &dyn Fn(&str) -> String) -> String {
+        match self {
+            Self::Plain(text) => text,
+            // Hidden before it is cut: half a secret is one too.
+            Self::Found(before, found, behind) => {
+                format!("{before}{}{behind}", one_line(hide(&found).as_bytes(), SHOWN))
+            }
+        }
+    }
+}
+
 impl Condition {
-    /// Says what is wrong with a body; `hide` takes secrets out of it.
-    pub(in crate::probe::http) fn check(&self, body: &Value, hide: &dyn Fn(&str) -> String) -> Result<(), String> {
+    /// Says what is wrong with a body.
+    pub(in crate::probe::http) fn check(&self, body: &Value) -> Result<(), Unmet> {
         let path = one_line(self.shown.as_bytes(), SHOWN);
         let selected = self.path.query(body);
         let Some((comparison, wanted)) = &self.wanted else {
-            return if selected.is_empty() { Err(format!("{path} selects nothing")) } else { Ok(()) };
+            let nothing = || Unmet::Plain(format!("{path} selects nothing"));
+            return if selected.is_empty() { Err(nothing()) } else { Ok(()) };
         };
         let sign = comparison.sign();
         let shown = one_line(wanted.to_string().as_bytes(), SHOWN);
         if selected.is_empty() {
-            return Err(format!("{path} selects nothing, wanted {sign} {shown}"));
+            return Err(Unmet::Plain(format!("{path} selects nothing, wanted {sign} {shown}")));
         }
         match selected.iter().find(|found| !comparison.holds(found, wanted)) {
             None => Ok(()),
             Some(found) => {
-                let found = one_line(hide(&found.to_string()).as_bytes(), SHOWN);
-                Err(format!("{path} is {found}, wanted {sign} {shown}"))
+                Err(Unmet::Found(format!("{path} is "), found.to_string(), format!(", wanted {sign} {shown}")))
             }
         }
     }
@@ -187,7 +236,8 @@ mod tests {
     use super::*;
 
     fn check(text: &str, body: &Value) -> Result<(), String> {
-        conditions(text).unwrap().iter().try_for_each(|condition| condition.check(body, &str::to_owned))
+        let conditions = conditions(text).unwrap();
+        conditions.iter().try_for_each(|one| one.check(body)).map_err(|unmet| unmet.told(&str::to_owned))
     }
 
     #[test]
@@ -243,6 +293,9 @@ mod tests {
             ("$.a == 1 || $.b", "expected a JSON value behind `==`"),
             ("$..a[?@..b]", "expected a path with one `..` at most"),
             ("$.a[?@.b == $.c]", "and with `$` at its beginning only"),
+            ("$[?match(@.a, 'x')]", "without `match()` and `search()`; use KEYWORD"),
+            ("$[?@.b == 1 && search(@.a, '(x+)+y')].c == 1", "without `match()` and `search()`; use KEYWORD"),
+            ("$[?((((((((@.a))))))))]", "at most 8 brackets within each other"),
             ("$.a < 1 < 2", "expected a JSON value behind `<`"),
         ] {
             let error = conditions(text).unwrap_err();

@@ -2,13 +2,10 @@
 
 use std::fmt;
 
-use regex::{Regex, RegexBuilder};
-
 use crate::host::output::one_line;
+use crate::probe::wire::Expression;
 
-/// Bytes that a compiled regular expression may take: enough for a few classes of Unicode.
-const SIZE: usize = 1024 * 1024;
-/// Characters shown of one in a reason.
+/// Characters shown of a text in a reason.
 const SHOWN: usize = 60;
 
 /// A plain text or a regular expression.
@@ -17,7 +14,7 @@ pub(in crate::probe::http) enum Pattern {
     /// As it is, in these letters.
     Text(Box<str>),
     /// Anywhere in the body.
-    Regex(Regex),
+    Regex(Expression),
 }
 
 /// Reads `plain | /regular expression/`. Before `|`, `/` and `\` a backslash takes their meaning away.
@@ -77,15 +74,11 @@ fn expression(item: &str) -> Result<(Pattern, Option<&str>), String> {
         .to_owned())
 }
 
-fn regex(text: &str) -> Result<Regex, String> {
+fn regex(text: &str) -> Result<Expression, String> {
     if text.is_empty() {
         return Err("expected something between the slashes of a regular expression".to_owned());
     }
-    RegexBuilder::new(text).size_limit(SIZE).dfa_size_limit(SIZE).build().map_err(|error| {
-        let why = error.to_string();
-        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        format!("expected a regular expression that can be read: {}", one_line(why.as_bytes(), 120))
-    })
+    Expression::parse(text)
 }
 
 impl Pattern {
@@ -93,7 +86,7 @@ impl Pattern {
     pub(in crate::probe::http) fn is_in(&self, text: &str) -> bool {
         match self {
             Self::Text(part) => text.contains(&**part),
-            Self::Regex(regex) => regex.is_match(text),
+            Self::Regex(regex) => regex.is_in(text.as_bytes()),
         }
     }
 }
@@ -102,7 +95,7 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "`{}`", one_line(text.as_bytes(), SHOWN)),
-            Self::Regex(regex) => write!(f, "/{}/", one_line(regex.as_str().as_bytes(), SHOWN)),
+            Self::Regex(regex) => regex.fmt(f),
         }
     }
 }
@@ -120,11 +113,11 @@ mod tests {
     #[test]
     fn texts_and_expressions_are_told_apart() {
         assert_eq!(shown("Welcome"), ["`Welcome`"]);
-        assert_eq!(shown(" a b | /c|d/ |e "), ["`a b`", "/c|d/", "`e`"]);
+        assert_eq!(shown(" a b | /c|d/ |e "), ["`a b`", "`/c|d/`", "`e`"]);
         assert_eq!(shown(r"a\|b|\/etc|C:\x|\\"), ["`a|b`", "`/etc`", r"`C:\x`", r"`\`"]);
-        assert_eq!(shown("/https?://h/ | b/"), ["/https?://h/", "`b/`"]);
-        assert_eq!(shown(r"/a\/|b/"), [r"/a\/|b/"]);
-        assert_eq!(shown("/a/|/b/"), ["/a/", "/b/"]);
+        assert_eq!(shown("/https?://h/ | b/"), ["`/https?://h/`", "`b/`"]);
+        assert_eq!(shown(r"/a\/|b/"), [r"`/a\/|b/`"]);
+        assert_eq!(shown("/a/|/b/"), ["`/a/`", "`/b/`"]);
     }
 
     #[test]
@@ -136,8 +129,8 @@ mod tests {
             ("/", "expected a `/` at the end"),
             ("/a", "expected a `/` at the end"),
             ("//", "expected something between the slashes"),
-            ("/(/", "expected a regular expression that can be read: unclosed group"),
-            (r"/\w{999}{999}/", "expected a regular expression that can be read: "),
+            ("/(/", "expected a regular expression between the slashes: unclosed group"),
+            (r"/\w{999}{999}/", "expected a regular expression that is smaller"),
         ] {
             let error = patterns(text).unwrap_err();
             assert!(error.contains(told), "{text:?} says {error:?}");
