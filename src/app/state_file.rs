@@ -130,29 +130,9 @@ pub(super) fn follow(
 
 /// The incident that another program has begun to deal with: what it started has to be stopped, and may have ended since.
 fn taken_over(now: Timestamp) -> Outage {
-    Outage {
-        incident: IncidentId(Uuid::now_v7()),
-        since: now,
-        failures: 1,
-        due: now,
-        fault: Fault::new(Cause::Timeout, "taken over from STATE_FILE: who watched before saw no answer"),
-        phases: Phases::default(),
-        ordered: None,
-        last: None,
-        told: true,
-        held: false,
-        climbed: 0,
-        runs: 0,
-        gave_up: false,
-        begun: true,
-        ends: String::new(),
-        spent: false,
-        standing: false,
-        rising: None,
-        asked: None,
-        answers: Vec::new(),
-        unproven: false,
-    }
+    let fault = Fault::new(Cause::Timeout, "taken over from STATE_FILE: who watched before saw no answer");
+    let incident = IncidentId(Uuid::now_v7());
+    Outage { told: true, begun: true, ..Outage::opened(incident, now, fault, Phases::default()) }
 }
 
 /// A journal that shows the word of each state that passes through it.

@@ -235,27 +235,10 @@ impl Judge {
                 let left = self.left_running();
                 let unproven = self.rules.up_first && matches!(self.state, State::Fresh);
                 self.state = State::Down(Box::new(Outage {
-                    incident,
-                    since: now,
-                    failures: 1,
-                    due: now,
-                    fault,
-                    phases,
-                    ordered: None,
-                    last: None,
-                    told: false,
-                    held: false,
-                    climbed: 0,
-                    runs: 0,
-                    gave_up: false,
                     begun: left.is_some(),
                     ends: left.unwrap_or_default(),
-                    spent: false,
-                    standing: false,
-                    rising: None,
-                    asked: None,
-                    answers: Vec::new(),
                     unproven,
+                    ..Outage::opened(incident, now, fault, phases)
                 }));
                 effects.push(Effect::Opened);
             }

@@ -114,6 +114,33 @@ pub struct Answer {
 }
 
 impl Outage {
+    /// An incident that opens at `now`, of which nothing was told and for which nothing was run.
+    pub fn opened(incident: IncidentId, now: Timestamp, fault: Fault, phases: Phases) -> Self {
+        Self {
+            incident,
+            since: now,
+            failures: 1,
+            due: now,
+            fault,
+            phases,
+            ordered: None,
+            last: None,
+            told: false,
+            held: false,
+            climbed: 0,
+            runs: 0,
+            gave_up: false,
+            spent: false,
+            begun: false,
+            ends: String::new(),
+            standing: false,
+            rising: None,
+            unproven: false,
+            asked: None,
+            answers: Vec::new(),
+        }
+    }
+
     /// Takes that a command was permitted; the pair is looked at again after `delay`, or once it must have ended.
     pub(super) fn permitted(&mut self, now: Timestamp, delay: Duration, ordered: Ordered) {
         self.due = later(now, delay.max(ordered.ends_within));

@@ -232,7 +232,10 @@ mod tests {
             channels: vec![ChannelHealth { channel: "telegram".to_owned(), waiting: 2, delivered: 0, trouble }],
             store_healthy: false,
             store_trouble: Some("the disk is full".to_owned()),
-            troubles: vec!["discovery: the list cannot be read \u{1b}[2J".to_owned()],
+            troubles: vec![
+                "discovery: the list cannot be read \u{1b}[2J".to_owned(),
+                "another agent runs with the same .env in another STATE_DIR".to_owned(),
+            ],
         }
     }
 
