@@ -1,5 +1,5 @@
 //! Which entries of a roll are watched, given what the configuration says itself: it wins, and a list can neither bring a
-//! site nor set a key that means anything but its own server.
+//! site nor set a key that means anything but its own server, nor say where a secret of the configuration goes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,11 +11,21 @@ use super::rivals::Rivals;
 use super::target::{KEYS, URL};
 use super::{Entry, LeftOut};
 
+/// Keys of a server, besides those that a list may set, that the configuration may hold for a target of a list without its
+/// URL: they send nothing. A key that is not named here binds the server to a URL of the configuration, so that a new key is
+/// safe until somebody has thought about it.
+const LOOSE: &[&str] =
+    &["NOTIFY", "DEPENDS_ON", "IP", "CA_FILE", "INSECURE", "JSON", "REDIRECTS", "HTTP2", "EXPECT", "SERVER_NAME"];
+
 /// What the configuration says without the list.
 pub struct Ground {
     mapped: Vec<PairName>,
     sites: BTreeSet<SiteName>,
     known: Vec<KeyInfo>,
+    /// Names that have a URL.
+    urls: HashSet<String>,
+    /// Names that have a key whose value is sent to wherever the URL says, with that key.
+    bound: HashMap<String, String>,
 }
 
 impl Ground {
@@ -25,13 +35,39 @@ impl Ground {
         let mapped = reader.global().optional(&pairs::MAPPINGS).flatten().unwrap_or_default();
         let mut sites = discovery::sites(env);
         sites.extend(mapped.iter().map(|pair| pair.site.clone()));
-        let known = config::groups().iter().flat_map(|group| group.keys).copied().collect();
-        Self { mapped, sites, known }
+        let known: Vec<KeyInfo> = config::groups().iter().flat_map(|group| group.keys).copied().collect();
+        let before = |key: &str, name: &str| key.strip_suffix(name)?.strip_suffix('_').map(ToOwned::to_owned);
+        let urls = env.set().filter_map(|key| before(key, URL)).collect();
+        let binding: Vec<&KeyInfo> = known.iter().filter(|key| binds(key)).collect();
+        let mut bound = HashMap::new();
+        for key in env.set() {
+            // A secret may stand in a file, which another key names.
+            let bare = key.strip_suffix("_FILE");
+            for binding in &binding {
+                let pointed = bare.filter(|_| binding.secret).and_then(|bare| before(bare, binding.name));
+                if let Some(name) = before(key, binding.name).or(pointed) {
+                    bound.entry(name).or_insert_with(|| key.to_owned());
+                }
+            }
+        }
+        Self { mapped, sites, known, urls, bound }
+    }
+
+    /// The key by which the configuration would send something to a URL that it does not say itself.
+    fn would_send(&self, server: &ServerName) -> Option<&str> {
+        let key = self.bound.get(server.as_str())?;
+        (!self.urls.contains(server.as_str())).then_some(key)
     }
 
     fn knows(&self, key: &str) -> bool {
         self.known.iter().any(|known| known.scope == Scope::Server && known.name == key)
     }
+}
+
+/// True for a key of a server that sends something.
+fn binds(key: &KeyInfo) -> bool {
+    let mut free = KEYS.iter().map(|(_, key)| *key).chain(LOOSE.iter().copied()).chain([URL]);
+    key.scope == Scope::Server && free.all(|free| free != key.name)
 }
 
 /// What comes of a roll.
@@ -109,13 +145,20 @@ impl<'r> Door<'r> {
         let there = |scope: Scope, name: &str| match scope {
             Scope::Site => SiteName::new(name).is_ok_and(|name| self.ground.sites.contains(&name)),
             Scope::Pair => self.prefixes.contains_key(name),
-            Scope::Global | Scope::Server => false,
+            Scope::Server => {
+                ServerName::new(name).is_ok_and(|name| self.mapped.contains(&name) || self.servers.contains_key(&name))
+            }
+            Scope::Global => false,
         };
-        let keys: Vec<_> = entry.keys.iter().filter(|(key, _)| self.own.contains(key)).cloned().collect();
-        let rival = |(key, _): &(&'static str, String)| Some((*key, self.rivals.of_server(server, key, &there)?));
-        if let Some((key, whose)) = keys.iter().find_map(rival) {
+        if let Some((key, whose)) = self.rivals.of_server(server, &there) {
             return Err(format!("has a name that no list may give: {server}_{key} is a key of {whose} too"));
         }
+        if let Some(key) = self.ground.would_send(server) {
+            return Err(format!(
+                "has {key} without {server}_URL, and a list must not say where that is sent; set {server}_URL beside it"
+            ));
+        }
+        let keys: Vec<_> = entry.keys.iter().filter(|(key, _)| self.own.contains(key)).cloned().collect();
         let prefix = prefix(&entry.pair);
         if let Some(other) = self.prefixes.get(&prefix) {
             return Err(format!("cannot be told from `{other}`: {prefix}_COMMAND would mean both"));

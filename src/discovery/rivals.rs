@@ -9,7 +9,7 @@ use crate::env::{KeyInfo, Scope};
 /// Another way to read a key.
 struct Rival {
     /// The key, as it is meant.
-    key: &'static str,
+    key: String,
     /// Whose it would be.
     scope: Scope,
     shift: Shift,
@@ -25,7 +25,8 @@ enum Shift {
     Behind(String),
 }
 
-/// Every other way to read the keys that a list sets, and the keys of a pair.
+/// Every other way to read the keys of a server, and the keys of a pair. Whether a list may set a key does not matter: a
+/// server reads its `PASSWORD` from whatever has that name.
 pub struct Rivals {
     server: Vec<Rival>,
     pair: Vec<Rival>,
@@ -34,34 +35,35 @@ pub struct Rivals {
 impl Rivals {
     /// Compares every key with every other.
     pub fn of(known: &[KeyInfo]) -> Self {
+        let named: Vec<(Scope, String)> =
+            known.iter().flat_map(|key| names(key).map(|name| (key.scope, name))).collect();
         let all = |scope: Scope| {
-            let ours = known.iter().filter(move |key| key.scope == scope);
-            ours.flat_map(|ours| known.iter().flat_map(|other| rivals(ours, other))).collect()
+            let ours = named.iter().filter(move |(ours, _)| *ours == scope);
+            ours.flat_map(|ours| named.iter().flat_map(|other| rivals(ours, other))).collect()
         };
         Self { server: all(Scope::Server), pair: all(Scope::Pair) }
     }
 
-    /// Says whose key this key of a server would be too. Where that takes a shorter name than the server's, it does not matter
-    /// whether there is one: it may come.
-    pub fn of_server(&self, server: &ServerName, key: &str, there: &There<'_>) -> Option<String> {
-        let rivals = self.server.iter().filter(|rival| rival.key == key);
-        let mut theirs = rivals.filter_map(|rival| {
+    /// Says whose key a key of this server would be too, and which one. Where that takes a shorter name than the server's, it
+    /// does not matter whether there is one: it may come.
+    pub fn of_server(&self, server: &ServerName, there: &There<'_>) -> Option<(&str, String)> {
+        self.server.iter().find_map(|rival| {
             let (scope, whose) = rival.whose(server.as_str())?;
-            (matches!(rival.shift, Shift::Before(_)) || there(scope, &whose)).then_some((scope, whose))
-        });
-        theirs.next().map(named)
+            let is_theirs = matches!(rival.shift, Shift::Before(_)) || there(scope, &whose);
+            is_theirs.then(|| (rival.key.as_str(), named((scope, whose))))
+        })
     }
 
     /// Says whose key a key of this pair would be too, and which one.
-    pub fn of_pair(&self, prefix: &str, there: &There<'_>) -> Option<(&'static str, String)> {
+    pub fn of_pair(&self, prefix: &str, there: &There<'_>) -> Option<(&str, String)> {
         self.pair.iter().find_map(|rival| {
             let (scope, whose) = rival.whose(prefix)?;
-            (scope == Scope::Global || there(scope, &whose)).then(|| (rival.key, named((scope, whose))))
+            (scope == Scope::Global || there(scope, &whose)).then(|| (rival.key.as_str(), named((scope, whose))))
         })
     }
 }
 
-/// Says whether there is a site or a pair whose keys begin so. Keys of a server run nothing.
+/// Says whether there is a site, a server or a pair whose keys begin so.
 pub type There<'t> = dyn Fn(Scope, &str) -> bool + 't;
 
 impl Rival {
@@ -87,22 +89,28 @@ fn named((scope, whose): (Scope, String)) -> String {
     }
 }
 
+/// The names that a key can have: a secret may stand in a file, which another key names.
+fn names(key: &KeyInfo) -> impl Iterator<Item = String> {
+    let pointer = key.secret.then(|| format!("{}_FILE", key.name));
+    [key.name.to_owned()].into_iter().chain(pointer)
+}
+
 /// How one key, behind some name, can be read as another one behind another name.
-fn rivals(ours: &KeyInfo, other: &KeyInfo) -> Vec<Rival> {
+fn rivals((scope, ours): &(Scope, String), (their_scope, theirs): &(Scope, String)) -> Vec<Rival> {
     let mut all = Vec::new();
-    let mut add = |shift| all.push(Rival { key: ours.name, scope: other.scope, shift });
-    if ours.name == other.name && ours.scope != other.scope && other.scope != Scope::Global {
+    let mut add = |shift| all.push(Rival { key: ours.clone(), scope: *their_scope, shift });
+    if ours == theirs && scope != their_scope && *their_scope != Scope::Global {
         add(Shift::Same);
     }
-    if let Some(tail) = end(other.name, ours.name) {
+    if let Some(tail) = end(theirs, ours) {
         if tail.contains(NUMBER) {
             NUMBERS.for_each(|number| add(Shift::Before(tail.replace(NUMBER, &number.to_string()))));
         } else {
             add(Shift::Before(tail.to_owned()));
         }
     }
-    if other.scope != Scope::Global
-        && let Some(head) = end(ours.name, other.name).filter(|head| !head.contains(NUMBER))
+    if *their_scope != Scope::Global
+        && let Some(head) = end(ours, theirs).filter(|head| !head.contains(NUMBER))
     {
         add(Shift::Behind(head.to_owned()));
     }

@@ -122,6 +122,12 @@ impl Env {
         self.file.iter().map(|(key, (_, line))| (key.as_str(), *line))
     }
 
+    /// Every key that either source sets.
+    pub fn set(&self) -> impl Iterator<Item = &str> {
+        let file = self.file.iter().filter(|(_, (text, _))| !text.trim().is_empty()).map(|(key, _)| key.as_str());
+        file.chain(self.process_keys())
+    }
+
     /// Every key of the process environment that is not blank.
     pub(super) fn process_keys(&self) -> impl Iterator<Item = &str> {
         self.process.iter().filter(|(_, text)| !text.trim().is_empty()).map(|(key, _)| key.as_str())

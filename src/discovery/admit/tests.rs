@@ -49,6 +49,12 @@ fn what_is_not_admitted_says_why() {
         ("DC3:COMMAND", &[("TIMEOUT", "3s")], "COMMAND_TIMEOUT is a key of the agent too"),
         ("DC3:MAX", &[("INTERVAL", "3s")], "MAX_INTERVAL is a key of the agent too"),
         ("DC3:DC1_COMMAND", &[("TIMEOUT", "3s")], "DC1_COMMAND_TIMEOUT is a key of the"),
+        // What it reads is somebody else's, although the list sets nothing but its URL.
+        ("DC3:DC3_SSH", &[], "is a key of the site `DC3` too"),
+        ("DC3:ZZ_SSH", &[], "is a key of the site `ZZ` too"),
+        ("DC3:DC3_COMMAND", &[], "DC3_COMMAND_TIMEOUT is a key of the"),
+        ("DC3:DC3_SRV4_COMMAND_2", &[], "DC3_SRV4_COMMAND_2_TIMEOUT is a key of the"),
+        ("DC3:CHECK", &[], "CHECK_TIMEOUT is a key of the agent too"),
         // Its commands would be somebody else's.
         ("DC3:EU", &[], "DC3_EU_COMMAND is a key of the site `DC3_EU` too"),
         ("DC3:RECOVERY", &[], "DC3_RECOVERY_COMMAND is a key of the site `DC3` too"),
@@ -81,23 +87,83 @@ fn among_the_list_itself_the_first_one_stays() {
     assert_eq!((admitted.pairs.len(), admitted.values.len()), (2, 1), "one server on two sites is set once");
 }
 
+/// Every name that a key can have after its prefix; of a numbered one, one number.
+fn spelled(key: &KeyInfo) -> impl Iterator<Item = String> {
+    let name = key.name.replace("{K}", "7");
+    let pointer = key.secret.then(|| format!("{name}_FILE"));
+    [name].into_iter().chain(pointer)
+}
+
 #[test]
-fn no_name_of_a_list_sets_a_key_that_exists_without_it() {
-    // Every key of the agent, and every key of some site or pair, whatever the list calls its targets.
-    let known = config::groups().iter().flat_map(|group| group.keys);
-    for key in known.filter(|key| key.scope != Scope::Server) {
-        for (_, own) in KEYS.iter().chain([&("", URL)]) {
-            let Some(head) = key.name.strip_suffix(own).and_then(|head| head.strip_suffix('_')) else { continue };
-            let head = head.replace("{K}", "7");
-            let names =
-                if key.scope == Scope::Global { vec![head] } else { vec![format!("DC3_{head}"), format!("ZZ_{head}")] };
-            for name in names {
-                let keys: &[(&'static str, &str)] = if *own == URL { &[] } else { &[(own, "5s")] };
-                let admitted = admitted(&[entry(&format!("DC3:{name}"), keys)]);
-                let known = Ground::of(&Env::new(".env", b"", BTreeMap::new())).knows(own);
-                assert!(!known || admitted.values.is_empty(), "{name}_{own}: {:?}", admitted.values);
+fn no_name_of_a_list_takes_a_key_that_exists_without_it() {
+    // Every key of the agent, and every key of some site or pair, read as any key of a server, whatever a list calls it.
+    let ground = Ground::of(&Env::new(".env", b"", BTreeMap::new()));
+    let own: Vec<String> = ground.known.iter().filter(|key| key.scope == Scope::Server).flat_map(spelled).collect();
+    let mut tried = 0;
+    for key in ground.known.iter().filter(|key| key.scope != Scope::Server) {
+        for theirs in spelled(key) {
+            for own in &own {
+                let Some(head) = theirs.strip_suffix(own).and_then(|head| head.strip_suffix('_')) else { continue };
+                let global = key.scope == Scope::Global;
+                let names =
+                    if global { vec![head.to_owned()] } else { vec![format!("DC3_{head}"), format!("ZZ_{head}")] };
+                for name in names {
+                    let admitted = admitted(&[entry(&format!("DC3:{name}"), &[])]);
+                    assert!(admitted.pairs.is_empty() && admitted.values.is_empty(), "{name}_{own}");
+                    tried += 1;
+                }
             }
         }
+    }
+    assert!(tried > 20, "{tried}");
+}
+
+#[test]
+fn what_the_configuration_sends_goes_where_the_configuration_says() {
+    let told = |ours: &str, process: &[(&str, &str)]| {
+        let process = process.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+        let ground = Ground::of(&Env::new(".env", format!("{OURS}{ours}").as_bytes(), process));
+        let entries = [entry("DC3:WEB", &[("TIMEOUT", "3s")]), entry("DC3:API", &[])];
+        let admitted = admit((2..).zip(&entries), &ground, &BTreeMap::new());
+        assert!(admitted.pairs.contains(&entries[1].pair), "{ours}");
+        admitted.left_out.first().map(ToString::to_string)
+    };
+    for key in [
+        "PASSWORD",
+        "PASSWORD_FILE",
+        "USERNAME",
+        "BEARER_TOKEN",
+        "BEARER_TOKEN_FILE",
+        "HEADERS",
+        "BODY",
+        "METHOD",
+        "SEND",
+        "CLIENT_CERT",
+        "CLIENT_KEY",
+        "PUSH_TOKEN",
+        "SUBPROTOCOL",
+    ] {
+        let key = format!("WEB_{key}");
+        let expected = format!("`DC3-WEB` has {key} without WEB_URL");
+        for told in [told(&format!("{key}=s3cret\n"), &[]), told("", &[(&key, "s3cret")])] {
+            let told = told.unwrap_or_else(|| panic!("{key} goes where the list says"));
+            assert!(told.starts_with(&expected) && !told.contains("s3cret"), "{told}");
+        }
+        assert_eq!(told(&format!("{key}=s3cret\nWEB_URL=https://web.example.com/\n"), &[]), None, "{key}");
+        assert!(told(&format!("{key}=s3cret\nWEB_URL=\n"), &[]).is_some(), "a blank URL is none: {key}");
+        assert_eq!(told(&format!("{key}=\n"), &[]), None, "a blank {key} is not set");
+    }
+    for key in KEYS.iter().map(|(_, key)| *key).chain(LOOSE.iter().copied()) {
+        assert_eq!(told(&format!("WEB_{key}=x\n"), &[]), None, "{key}");
+    }
+}
+
+#[test]
+fn every_key_that_may_go_without_a_url_is_a_key_and_no_secret() {
+    let ground = Ground::of(&Env::new(".env", b"", BTreeMap::new()));
+    for name in LOOSE {
+        let key = ground.known.iter().find(|key| key.scope == Scope::Server && key.name == *name);
+        assert!(key.is_some_and(|key| !key.secret), "{name}");
     }
 }
 
@@ -126,6 +192,10 @@ fn name() -> impl Strategy<Value = String> {
         "INTERVAL",
         "LOCAL",
         "WITNESS",
+        "PASSWORD",
+        "USERNAME",
+        "FILE",
+        "KEY",
         "STATE",
         "HEARTBEAT",
         "DISCOVERY",
@@ -144,10 +214,15 @@ proptest! {
         let ground = Ground::of(&Env::new(".env", OURS.as_bytes(), BTreeMap::new()));
         let admitted = admit((2..).zip(&entries), &ground, &BTreeMap::new());
         prop_assert_eq!(admitted.pairs.len() + admitted.left_out.len(), entries.len());
+        let names = |key: &KeyInfo| {
+            let pointer = key.secret.then(|| format!("{}_FILE", key.name));
+            [key.name.to_owned()].into_iter().chain(pointer).collect::<Vec<_>>()
+        };
         let numbered = |name: &str| (2..4).map(|k| name.replace("{K}", &k.to_string())).collect::<BTreeSet<_>>();
         let all = |scope, prefix: String| {
             let of_scope = ground.known.iter().filter(move |key| key.scope == scope);
-            of_scope.flat_map(move |key| numbered(key.name)).map(move |name| format!("{prefix}{name}"))
+            let names = of_scope.flat_map(|key| names(key)).flat_map(|name| numbered(&name));
+            names.map(move |name| format!("{prefix}{name}"))
         };
         let pairs: Vec<&PairName> = ground.mapped.iter().chain(&admitted.pairs).collect();
         // Whose key each key is, besides those of servers.
@@ -162,8 +237,10 @@ proptest! {
                 }
             }
         }
-        for (key, ..) in &admitted.values {
-            prop_assert!(!owners.contains_key(key), "{key} belongs to {} too", owners[key]);
+        for server in admitted.pairs.iter().map(|pair| &pair.server).collect::<BTreeSet<_>>() {
+            for key in all(Scope::Server, format!("{server}_")) {
+                prop_assert!(!owners.contains_key(&key), "{key} of {server} belongs to {} too", owners[&key]);
+            }
         }
     }
 }
