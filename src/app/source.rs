@@ -6,13 +6,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
+use secrecy::ExposeSecret;
 
 use crate::config::{self, Channels, Loaded, Surroundings};
 use crate::engine::clock::Clock;
 use crate::env::{Env, Problem, Redactor, Report};
 use crate::failover::{self, Standby};
 
-use super::discovery::{self, Held, Why};
+use super::discovery::{self, Base, Held, Why};
 
 /// Where to look for the configuration, again at each reload.
 #[derive(Debug, Clone)]
@@ -105,7 +106,8 @@ impl Source {
     /// what somebody has not finished writing.
     pub fn load_again(&self) -> Result<Loaded, Unreadable> {
         match self.held.in_force() {
-            Some(bytes) => Ok(self.load_from(Some(&bytes), Why::NewList)),
+            Some(Base::File(bytes)) => Ok(self.load_from(Some(bytes.expose_secret()), Why::NewList)),
+            Some(Base::Environment) => Ok(self.load_from(None, Why::NewList)),
             None => self.load(),
         }
     }

@@ -8,17 +8,19 @@ mod lay;
 mod poll;
 mod words;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use secrecy::{ExposeSecret, SecretSlice};
+use secrecy::SecretSlice;
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::config::discovery::Discovery;
 use crate::discovery::{LeftOut, Roll};
+use crate::domain::name::PairName;
 use crate::env::{Place, Problem};
 
 pub use lay::{Why, load};
@@ -45,9 +47,22 @@ struct Inside {
     unread: Vec<LeftOut>,
     /// What the configuration did not take of the roll.
     unlaid: Vec<LeftOut>,
-    /// The file of the configuration as it was read last, and as it was when what is in force was read.
-    fresh: Option<SecretSlice<u8>>,
-    in_force: Option<SecretSlice<u8>>,
+    /// The pairs of the roll that the configuration took.
+    laid: HashSet<PairName>,
+    /// What was read last, and what is in force.
+    fresh: Option<Base>,
+    in_force: Option<Base>,
+    /// The pairs of the roll that are in force.
+    watched: Arc<HashSet<PairName>>,
+}
+
+/// What lies over a list.
+#[derive(Clone)]
+pub(super) enum Base {
+    /// The process environment alone: there is no file.
+    Environment,
+    /// The file, as it was.
+    File(SecretSlice<u8>),
 }
 
 impl std::fmt::Debug for Held {
@@ -88,8 +103,10 @@ impl Held {
         }
     }
 
-    fn laid(&self, unlaid: Vec<LeftOut>) {
-        self.inside().unlaid = unlaid;
+    fn laid(&self, pairs: HashSet<PairName>, unlaid: Vec<LeftOut>) {
+        let mut inside = self.inside();
+        inside.laid = pairs;
+        inside.unlaid = unlaid;
     }
 
     /// Everybody who is left out, in order.
@@ -116,21 +133,22 @@ impl Held {
         unusable.into_iter().chain(named).chain(more).collect()
     }
 
-    /// The file of the configuration was read.
-    pub(super) fn loaded(&self, bytes: Option<Vec<u8>>) {
-        self.inside().fresh = bytes.map(Into::into);
+    /// The configuration was read, from a file or from the process environment alone.
+    pub(super) fn loaded(&self, file: Option<Vec<u8>>) {
+        self.inside().fresh = Some(file.map_or(Base::Environment, |bytes| Base::File(bytes.into())));
     }
 
-    /// The file as it was when what is in force was read; what was read since is forgotten.
-    pub(super) fn in_force(&self) -> Option<Vec<u8>> {
+    /// What lay over the list when what is in force was read; what was read since is forgotten.
+    pub(super) fn in_force(&self) -> Option<Base> {
         let mut inside = self.inside();
         inside.fresh = None;
-        inside.in_force.as_ref().map(|bytes| bytes.expose_secret().to_vec())
+        inside.in_force.clone()
     }
 
-    /// True when an agent runs with a list.
-    fn is_in_force(&self) -> bool {
-        self.inside().in_force.is_some()
+    /// The pairs of the roll that an agent watches; none when no agent runs with a list.
+    fn watched(&self) -> Option<Arc<HashSet<PairName>>> {
+        let inside = self.inside();
+        inside.in_force.as_ref().map(|_| inside.watched.clone())
     }
 
     /// What was read last is in force. Without a list nobody asks for it again.
@@ -139,6 +157,7 @@ impl Held {
         if let Some(fresh) = inside.fresh.take() {
             inside.in_force = Some(fresh);
         }
+        inside.watched = Arc::new(std::mem::take(&mut inside.laid));
         if !is_on {
             inside.in_force = None;
         }
