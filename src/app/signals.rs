@@ -20,23 +20,50 @@ pub async fn listen(stop: CancellationToken, reload: mpsc::Sender<()>) -> std::i
     }
 }
 
-/// What ends a program that has nothing to reload: SIGTERM and SIGINT, and unless they were ignored when it was started, as
-/// nohup does, SIGHUP and SIGQUIT.
-pub struct Ends(Vec<Signal>);
+/// Numbers of signals that end a program by default, are no order to stop, and can be heard: all but those that tell of a fault
+/// of the program itself.
+const ODD: [i32; 12] = [5, 6, 10, 12, 14, 16, 24, 25, 26, 27, 29, 30];
+/// The same of the real-time ones.
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+
+/// What ends a program that has nothing to reload: every signal that would and can be heard, unless it was ignored when the
+/// program was started, as nohup does. SIGTERM and SIGINT are heard always.
+pub struct Ends(Vec<(SignalKind, Signal)>);
+
+/// How an end was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By SIGTERM, SIGINT, SIGHUP or SIGQUIT.
+    Ordered,
+    /// By a signal of this number, which is no order to stop.
+    Odd(i32),
+}
 
 impl Ends {
     /// Listens from now on.
     pub fn listen() -> std::io::Result<Self> {
         let ignored = ignored();
-        let kinds = [SignalKind::hangup(), SignalKind::quit()];
-        let heard = kinds.into_iter().filter(|kind| ignored & (1 << (kind.as_raw_value() - 1)) == 0);
-        let all = [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(heard);
-        all.map(signal).collect::<Result<_, _>>().map(Self)
+        let heard = |kind: &SignalKind| ignored & (1 << (kind.as_raw_value() - 1)) == 0;
+        let orders = [SignalKind::hangup(), SignalKind::quit()].into_iter().filter(heard);
+        let orders = [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(orders);
+        let mut all: Vec<_> = orders.map(|kind| Ok((kind, signal(kind)?))).collect::<std::io::Result<_>>()?;
+        let odd = ODD.into_iter().chain(REAL_TIME).map(SignalKind::from_raw).filter(heard);
+        // The C library keeps one or two of the real-time ones for itself: those reach nobody.
+        all.extend(odd.filter_map(|kind| Some((kind, signal(kind).ok()?))));
+        Ok(Self(all))
     }
 
     /// Waits for the first.
-    pub async fn recv(&mut self) {
-        futures_util::future::select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
+    pub async fn recv(&mut self) -> End {
+        let all = self.0.iter_mut().map(|(kind, signal)| {
+            Box::pin(async move {
+                signal.recv().await;
+                *kind
+            })
+        });
+        let kind = futures_util::future::select_all(all).await.0;
+        let orders = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup(), SignalKind::quit()];
+        if orders.contains(&kind) { End::Ordered } else { End::Odd(kind.as_raw_value()) }
     }
 }
 

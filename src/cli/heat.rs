@@ -5,12 +5,12 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgGroup, Parser};
+use clap::{ArgGroup, Args as _, Parser};
 use rustix::process::Pid;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::channels;
-use crate::app::signals::Ends;
+use crate::app::signals::{End, Ends};
 use crate::app::source::Source;
 use crate::engine::clock::Clock;
 use crate::env::duration;
@@ -24,6 +24,9 @@ use super::{BAD_CONFIGURATION, FAILED, FINE, complain};
 const NAME: &str = "heat";
 /// Shorter intervals and times are slips of the finger.
 const SHORTEST: Duration = Duration::from_millis(1);
+
+/// The exit code of what a signal ended is its number and this much.
+const BY_SIGNAL: u8 = 128;
 
 /// What is checked, and what follows.
 #[derive(Debug, clap::Args)]
@@ -52,7 +55,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     recovery: Option<PathBuf>,
     /// Failures in a row that begin a recovery and send --fault-signal
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = threshold)]
     threshold: NonZeroU32,
     /// Time in which a recovery has to show, before it is run again [default: as many checks as --threshold]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "recovery")]
@@ -101,6 +104,15 @@ pub fn called(name: Option<&OsStr>) -> Option<u8> {
 pub fn run(env_file: Option<&Path>, args: Args) -> u8 {
     let source = Source::find(env_file);
     let telegram = args.telegram;
+    let strays = strays(&args, &std::env::args_os().collect::<Vec<_>>());
+    if !strays.is_empty() {
+        let (strays, one) = (strays.join(", "), strays.len() == 1);
+        let belongs = if one { "belongs" } else { "belong" };
+        complain(&lines(&format!(
+            "heat: {strays} stands behind the command and {belongs} to it; what is meant for heat has to stand before the \
+             command, and -- before the command says that all is as meant"
+        )));
+    }
     let orders = match orders(args, &source) {
         Ok(orders) => orders,
         Err(why) => return unfit(&why),
@@ -120,7 +132,7 @@ pub fn run(env_file: Option<&Path>, args: Args) -> u8 {
     // A name that is being looked up must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match outcome {
-        Ok(()) => FINE,
+        Ok(code) => code,
         // It was said when it happened.
         Err(Ended::Trouble(_)) => FAILED,
         Err(error @ Ended::Log { .. }) => unfit(&error.to_string()),
@@ -131,17 +143,23 @@ pub fn run(env_file: Option<&Path>, args: Args) -> u8 {
     }
 }
 
-async fn watch(orders: Orders, people: Option<People>) -> Result<(), Ended> {
+async fn watch(orders: Orders, people: Option<People>) -> Result<u8, Ended> {
     let stop = CancellationToken::new();
     // Before anything runs: a signal that comes early must not leave it behind.
     let mut ends = Ends::listen().map_err(|error| Ended::Trouble(format!("signals are not heard: {error}")))?;
     let watching = heat::run(orders, people, Clock::System, stop.clone(), said);
     tokio::pin!(watching);
-    tokio::select! {
-        outcome = &mut watching => return outcome,
-        () = ends.recv() => stop.cancel(),
-    }
-    watching.await
+    let end = tokio::select! {
+        outcome = &mut watching => return outcome.map(|()| FINE),
+        end = ends.recv() => end,
+    };
+    stop.cancel();
+    let End::Odd(number) = end else { return watching.await.map(|()| FINE) };
+    let name = number.to_string().parse::<SignalName>().map_or_else(|_| number.to_string(), |name| name.to_string());
+    said(&format!("heat: signal {name} is no order to stop that it knows: it ends, and what it runs with it"));
+    watching.await?;
+    // What a shell tells of a program that a signal ended.
+    Ok(u8::try_from(number).map_or(FAILED, |number| number.saturating_add(BY_SIGNAL)))
 }
 
 /// Puts together what was ordered, or says what is wrong with it.
@@ -186,6 +204,25 @@ fn people(source: &Source) -> Result<People, String> {
     channels::people(&people.telegram, people.language, &roots).map_err(|error| format!("--telegram: {error:#}"))
 }
 
+/// Finds what stands behind the command and is called as an option of our own: likely it was meant for us.
+fn strays(args: &Args, typed: &[OsString]) -> Vec<String> {
+    // Two dashes before the command say that all behind them is its own.
+    let before = typed.len().saturating_sub(args.command.len());
+    if typed.get(before.saturating_sub(1)).is_some_and(|word| word == "--") {
+        return Vec::new();
+    }
+    let command = Args::augment_args(clap::Command::new(NAME));
+    let ours: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+    let mut found = Vec::new();
+    for word in args.command.iter().skip(1).filter_map(|word| word.to_str()) {
+        let Some(name) = word.strip_prefix("--").and_then(|word| word.split('=').next()) else { continue };
+        if ours.contains(&name) && !found.iter().any(|known: &String| known.strip_prefix("--") == Some(name)) {
+            found.push(format!("--{name}"));
+        }
+    }
+    found
+}
+
 fn said(text: &str) {
     complain(&lines(text));
 }
@@ -198,6 +235,10 @@ fn unfit(why: &str) -> u8 {
 fn time(text: &str) -> Result<Duration, String> {
     let time = duration::parse(text).map_err(|why| format!("expected {why}"))?;
     if time < SHORTEST { Err("expected at least 1ms".to_owned()) } else { Ok(time) }
+}
+
+fn threshold(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 1 to {}: so many failures in a row", u32::MAX))
 }
 
 fn pid(text: &str) -> Result<Pid, String> {

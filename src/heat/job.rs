@@ -44,7 +44,11 @@ impl Running {
         at: i64,
     ) -> Result<Self, How> {
         let process = program.start(variables, without).map_err(|error| {
-            if may_pass(&error) { How::NotNow(error.to_string()) } else { How::Unstartable(error.to_string()) }
+            if may_pass(&error) {
+                How::NotNow(error.to_string())
+            } else {
+                How::Unstartable(program.unstartable(&error))
+            }
         })?;
         let now = Instant::now();
         let until = limit.and_then(|limit| now.checked_add(limit));

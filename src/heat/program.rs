@@ -1,7 +1,10 @@
 //! What is run: a script by its path, or a command with its words. Looked at once before the start, run as often as wanted.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
@@ -13,6 +16,10 @@ use crate::host::process::Process;
 
 /// Characters of a command in a header of the log or in a message.
 const SHOWN: usize = 300;
+/// Bytes that the kernel reads of a `#!` line.
+const LONGEST_HEAD: u64 = 256;
+/// Mode bits that the kernel heeds on binaries only: a file that has one and cannot be read is none of our business.
+const SET_ID: u32 = 0o6000;
 /// The search path where none is set: Debian's default for root.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -60,6 +67,14 @@ impl Program {
         }
     }
 
+    /// Says why it cannot be started, a clause: the file behind it tells more than the error does.
+    pub fn unstartable(&self, error: &io::Error) -> String {
+        match runnable(&self.file) {
+            Err(why) => format!("it {why} ({error})"),
+            Ok(()) => error.to_string(),
+        }
+    }
+
     fn dressed<'c>(&self, command: &'c mut Command, variables: &[(&str, String)], without: &[&str]) -> &'c mut Command {
         for name in without {
             command.env_remove(name);
@@ -85,8 +100,42 @@ fn runnable(path: &Path) -> Result<(), String> {
         Ok(_) if access(path, Access::EXEC_OK).is_err() => {
             Err("is not executable by this user: make it so with chmod +x".to_owned())
         }
+        Ok(about) if access(path, Access::READ_OK).is_err() => {
+            if about.permissions().mode() & SET_ID != 0 {
+                return Ok(());
+            }
+            Err("is not readable by this user, and a script has to be: make it so with chmod +r".to_owned())
+        }
+        Ok(about) if about.is_file() => interpreted(path),
         Ok(_) => Ok(()),
     }
+}
+
+/// Says why the interpreter of a script cannot run it, a clause; what is no script has none.
+fn interpreted(path: &Path) -> Result<(), String> {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LONGEST_HEAD).read_to_end(&mut head));
+    if let Err(error) = read {
+        return Err(format!("cannot be read: {error}"));
+    }
+    let Some((word, ends_in_cr)) = interpreter(&head) else { return Ok(()) };
+    let shown = one_line(word, SHOWN);
+    if ends_in_cr {
+        let hint = "its lines end as on Windows; take the carriage returns out with sed -i 's/\\r$//'";
+        return Err(format!("asks for an interpreter `{shown}` with a carriage return behind it: {hint}"));
+    }
+    match access(Path::new(OsStr::from_bytes(word)), Access::EXEC_OK) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(format!("asks for the interpreter `{shown}`, which cannot be run here: {error}")),
+    }
+}
+
+/// Finds the interpreter that a `#!` line names, and whether that line ends in a carriage return.
+fn interpreter(head: &[u8]) -> Option<(&[u8], bool)> {
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let bare = line.trim_ascii();
+    let word = bare.split(|byte| matches!(byte, b' ' | b'\t')).next().filter(|word| !word.is_empty())?;
+    Some((word, line.ends_with(b"\r")))
 }
 
 /// Finds the file that a command's first word means.
@@ -110,7 +159,6 @@ fn find(word: &OsStr, path: &OsStr) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn words(words: &[&str]) -> Vec<OsString> {
         words.iter().map(OsString::from).collect()
@@ -145,6 +193,55 @@ mod tests {
         std::fs::set_permissions(&plain, std::fs::Permissions::from_mode(0o755)).unwrap();
         Program::script(&plain).unwrap();
         Program::command(&words(&["plain", "x"]), Some(folder.path().as_os_str())).unwrap();
+    }
+
+    #[test]
+    fn a_script_whose_interpreter_cannot_run_it_names_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script");
+        for (text, part) in [
+            ("#!/nowhere/sh -e\n", Some("the interpreter `/nowhere/sh`, which cannot be run here: No such file")),
+            (
+                "#!/bin/sh\r\nexit 0\r\n",
+                Some("`/bin/sh` with a carriage return behind it: its lines end as on Windows"),
+            ),
+            ("#!/bin/sh -e\r\n", Some("a carriage return behind it")),
+            ("#! /bin/sh\n", None),
+            ("#!/usr/bin/env sh\nprintf '\r\n'\r\n", None),
+            ("#!", None),
+            ("#!\n", None),
+            ("exit 0\r\n", None),
+            ("", None),
+        ] {
+            std::fs::write(&script, text).unwrap();
+            std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let told = Program::script(&script).err();
+            assert_eq!(told.is_some(), part.is_some(), "{text:?}: {told:?}");
+            assert!(told.unwrap_or_default().contains(part.unwrap_or_default()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn why_a_start_failed_is_told_by_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let program = Program::script(&script).unwrap();
+        std::fs::write(&script, "#!/nowhere/sh\n").unwrap();
+        let why = program.unstartable(&io::Error::from_raw_os_error(Errno::NOENT.raw_os_error()));
+        assert!(why.contains("it asks for the interpreter `/nowhere/sh`") && why.contains("(No such file"), "{why}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_first_line_panics_and_an_interpreter_is_one_word_of_it(head: Vec<u8>, rest in "[ \\t/a-z\\r\\n]{0,40}") {
+            for head in [head, [b"#!", rest.as_bytes()].concat()] {
+                if let Some((word, _)) = interpreter(&head) {
+                    proptest::prop_assert!(!word.is_empty() && !word.contains(&b' ') && !word.contains(&b'\n'));
+                }
+            }
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Heat {
     streak: Option<Streak>,
     /// The threshold was reached and no check has succeeded since.
     fault: bool,
+    /// A recovery is to follow if the check that is owed fails, too.
+    pending: bool,
     /// A recovery has run and has to show.
     recovering: Option<Until>,
     ended: bool,
@@ -47,6 +49,7 @@ impl Heat {
             owed: false,
             streak: None,
             fault: false,
+            pending: false,
             recovering: None,
             ended: false,
         }
@@ -131,6 +134,7 @@ impl Heat {
     fn succeeded(&mut self, at: i64, effects: &mut Vec<Effect>) {
         let Some(streak) = self.streak.take() else { return };
         self.recovering = None;
+        self.pending = false;
         effects.push(Effect::Note(Note::Succeeded(streak.count)));
         if std::mem::take(&mut self.fault) {
             effects.push(Effect::Signal(Occasion::Success));
@@ -143,6 +147,10 @@ impl Heat {
         let streak = Streak { count: before.0.saturating_add(1), first: before.1, last: failure };
         self.streak = Some(streak);
         effects.push(Effect::Note(Note::Failed(streak)));
+        if std::mem::take(&mut self.pending) {
+            self.recover(streak, effects);
+            return;
+        }
         if let Some(until) = &mut self.recovering {
             let over = match until {
                 Until::Moment { at, .. } => *at <= now,
@@ -180,6 +188,8 @@ impl Heat {
         }
         // It is not run during a recovery, so one that is due has waited for it.
         match (self.rules.recovery, self.streak) {
+            // It may have repaired what it was told of, and that was an interval ago: look before anything is done.
+            (Some(_), Some(streak)) if self.reached(streak) && self.owed => self.pending = true,
             (Some(_), Some(streak)) if self.reached(streak) => self.recover(streak, effects),
             _ => {}
         }

@@ -35,6 +35,15 @@ fn asked_to_stop_it_ends_what_runs_with_all_of_its_children_and_exits_0() {
 }
 
 #[test]
+fn a_signal_that_is_no_order_to_stop_ends_it_too_and_leaves_nothing_behind() {
+    for signal in [Signal::USR1, Signal::USR2, Signal::ALARM, Signal::PROF, Signal::POWER, Signal::ABORT] {
+        let mut stage = caught_in("check");
+        stage.signal(signal);
+        stage.fails(128 + signal.as_raw(), &["heat: signal ", "it ends"]);
+    }
+}
+
+#[test]
 fn asked_to_stop_between_two_checks_it_is_gone_at_once() {
     let mut stage = Stage::new();
     stage.check(1);
@@ -97,11 +106,11 @@ fn a_check_or_a_recovery_that_is_gone_is_an_error_and_the_end() {
     let mut stage = Stage::new();
     stage.script("check.sh", "rm check.sh");
     stage.start(&["-i", "0.2", "-s", "./check.sh"]);
-    stage.fails(1, &["heat: the check ./check.sh cannot be run: No such file or directory"]);
+    stage.fails(1, &["heat: the check ./check.sh cannot be run: it is not there"]);
     stage.script("check.sh", "chmod -x recovery.sh\nexit 1");
     stage.script("recovery.sh", "echo recovery >>trace");
     stage.start(&["-i", "0.2", "-s", "./check.sh", "--recovery", "./recovery.sh"]);
-    stage.fails(1, &["heat: the recovery ./recovery.sh cannot be run: Permission denied"]);
+    stage.fails(1, &["heat: the recovery ./recovery.sh cannot be run: it is not executable"]);
     assert_eq!(stage.file("trace"), "");
 }
 

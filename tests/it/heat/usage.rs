@@ -65,6 +65,37 @@ fn a_script_without_an_interpreter_line_is_run_by_the_shell() {
 }
 
 #[test]
+fn a_script_that_this_user_cannot_read_is_refused_at_the_start() {
+    assert!(rustix::process::geteuid().is_root(), "this test becomes another user: run it as root");
+    let mut stage = Stage::new();
+    stage.check(1);
+    std::fs::set_permissions(stage.folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(stage.path("check.sh"), std::fs::Permissions::from_mode(0o711)).unwrap();
+    for how in [&["-s", "./check.sh"][..], &["./check.sh"]] {
+        let ids = ["--reuid=65534", "--regid=65534", "--clear-groups", MONITOR];
+        let words = ["heat", "-i", "1", "--log", "/dev/null"];
+        let command = stage.command("setpriv", &[&ids[..], &words, how].concat());
+        stage.start_as(command);
+        stage.fails(2, &["`./check.sh` is not readable by this user", "chmod +r"]);
+    }
+}
+
+#[test]
+fn an_option_behind_the_command_is_the_commands_own_and_said_to_be() {
+    let mut stage = Stage::new();
+    stage.start(&["-i", "1h", "sh", "-c", "echo check >>trace", "--recovery", "./recovery.sh", "--timeout=5"]);
+    stage.until_lines("trace", 1, "check");
+    stage.stop();
+    let said = stage.file("stderr");
+    assert!(said.contains("--recovery, --timeout") && said.contains("before the command"), "{said}");
+    // Two dashes say that it is meant.
+    stage.start(&["-i", "1h", "--", "sh", "-c", "echo check >>trace", "--recovery"]);
+    stage.until_lines("trace", 2, "check");
+    stage.stop();
+    assert_eq!(stage.file("stderr"), "");
+}
+
+#[test]
 fn exactly_one_thing_is_checked_and_every_slip_is_refused_before_anything_runs() {
     let mut stage = Stage::new();
     stage.check(1);
@@ -93,7 +124,7 @@ fn exactly_one_thing_is_checked_and_every_slip_is_refused_before_anything_runs()
         (with(&["--recovery", "./plain"]), "--recovery: `./plain` is not executable"),
         (with(&["--recovery-timeout", "5"]), "--recovery <PATH>"),
         (with(&["--recovery", "./check.sh", "--recovery-timeout", "0"]), "at least 1ms"),
-        (with(&["--threshold", "0"]), "--threshold"),
+        (with(&["--threshold", "0"]), "expected a whole number from 1 to"),
         (with(&["--threshold", "-1"]), "-1"),
         (with(&["--signal", "USR1"]), "--pid <PID>"),
         (with(&["--pid", "1", "--signal", "USR3"]), "expected the name or the number of a signal"),
