@@ -222,6 +222,8 @@ impl Guard {
         match cause {
             Cause::Dns => return Err(Refusal::NameNotFound),
             Cause::Login => return Err(Refusal::LoginRefused),
+            Cause::Starting => return Err(Refusal::Starting),
+            Cause::Untrusted => return Err(Refusal::Untrusted),
             _ => {}
         }
         self.unhindered(pair, now, watched)?;

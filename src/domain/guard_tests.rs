@@ -50,8 +50,16 @@ fn a_run_that_was_never_sent_is_taken_back_and_a_later_one_stays() {
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_not_healed() {
-    assert_eq!(guard(2, false).decide(&pair(1), Cause::Dns, &NOTHING, at(0), 10).unwrap_err(), Refusal::NameNotFound);
+fn what_no_command_mends_is_not_healed() {
+    for (cause, refusal) in [
+        (Cause::Dns, Refusal::NameNotFound),
+        (Cause::Login, Refusal::LoginRefused),
+        (Cause::Starting, Refusal::Starting),
+        (Cause::Untrusted, Refusal::Untrusted),
+    ] {
+        assert_eq!(guard(2, false).decide(&pair(1), cause, &NOTHING, at(0), 10).unwrap_err(), refusal);
+    }
+    assert!(guard(2, false).decide(&pair(1), Cause::Tls, &NOTHING, at(0), 10).is_ok());
 }
 
 #[test]

@@ -65,8 +65,10 @@ pub enum Cause {
     Unreachable,
     /// No answer within the time of one attempt.
     Timeout,
-    /// The TLS handshake failed or the certificate is not trusted.
+    /// The TLS handshake failed, or the certificate is not of this time or name.
     Tls,
+    /// Nobody whom we trust stands for the certificate: our trust is wrong, or somebody sits on the way.
+    Untrusted,
     /// An HTTP status outside the accepted range.
     Status,
     /// The connection was closed or reset before the answer was complete.
@@ -79,6 +81,8 @@ pub enum Cause {
     Content,
     /// The target answers and does not accept our login.
     Login,
+    /// The target says that it is starting or stopping and takes nothing yet.
+    Starting,
     /// A command that looks ended with another exit code than 0.
     Exit,
     /// The target, which should report to us, did not, or reported trouble.
@@ -106,12 +110,14 @@ impl Cause {
             Self::Unreachable => "unreachable",
             Self::Timeout => "timeout",
             Self::Tls => "tls",
+            Self::Untrusted => "untrusted",
             Self::Status => "status",
             Self::Reset => "reset",
             Self::Redirect => "redirect",
             Self::Protocol => "protocol",
             Self::Content => "content",
             Self::Login => "login",
+            Self::Starting => "starting",
             Self::Exit => "exit",
             Self::Silence => "silence",
             Self::Resolver => "resolver",
@@ -126,13 +132,14 @@ impl Cause {
     /// True when nobody answered: the target may be fine, and only our route to it be broken.
     pub fn may_be_the_route(self) -> bool {
         match self {
-            Self::Refused | Self::Unreachable | Self::Timeout | Self::Tls | Self::Reset => true,
+            Self::Refused | Self::Unreachable | Self::Timeout | Self::Tls | Self::Untrusted | Self::Reset => true,
             Self::Dns
             | Self::Status
             | Self::Redirect
             | Self::Protocol
             | Self::Content
             | Self::Login
+            | Self::Starting
             | Self::Exit
             | Self::Silence
             | Self::Resolver
@@ -153,12 +160,14 @@ impl Cause {
             | Self::Unreachable
             | Self::Timeout
             | Self::Tls
+            | Self::Untrusted
             | Self::Status
             | Self::Reset
             | Self::Redirect
             | Self::Protocol
             | Self::Content
             | Self::Login
+            | Self::Starting
             | Self::Exit
             | Self::Silence
             | Self::Denied
@@ -176,12 +185,14 @@ impl Cause {
             | Self::Unreachable
             | Self::Timeout
             | Self::Tls
+            | Self::Untrusted
             | Self::Status
             | Self::Reset
             | Self::Redirect
             | Self::Protocol
             | Self::Content
             | Self::Login
+            | Self::Starting
             | Self::Exit
             | Self::Silence => false,
         }

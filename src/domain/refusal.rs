@@ -98,6 +98,10 @@ pub enum Refusal {
     NameNotFound,
     /// The target answers and does not accept our login: a command on the site does not mend a password.
     LoginRefused,
+    /// The target says that it is starting or stopping: a restart would only begin that anew.
+    Starting,
+    /// Nobody whom we trust stands for the target's certificate: a command on the site does not mend our trust.
+    Untrusted,
     /// It comes from a list and was never seen up: what is wrong may be the list.
     NeverUp,
     /// `DRY_RUN` is on.
@@ -142,6 +146,8 @@ impl Refusal {
             Self::DownAgain => "down_again",
             Self::NameNotFound => "name_not_found",
             Self::LoginRefused => "login_refused",
+            Self::Starting => "starting",
+            Self::Untrusted => "untrusted",
             Self::NeverUp => "never_up",
             Self::DryRun => "dry_run",
             Self::NotRecorded => "not_recorded",

@@ -5,12 +5,14 @@
 mod insecure;
 mod roots;
 mod shown;
+mod verifier;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use roots::{Extras, Roots, RootsError};
 pub use shown::shown;
+pub use verifier::{Untrusted, is_ca_as_server};
 
 /// Redirects followed by [`client`]; a hook or an API needs one or two, more is a loop.
 const REDIRECTS: usize = 5;

@@ -10,12 +10,15 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::insecure::AnyCertificate;
+use super::verifier::Verifier;
 
 /// The trusted roots, loaded once at start and shared by everything that speaks TLS.
 #[derive(Debug, Clone)]
 pub struct Roots {
     store: Arc<RootCertStore>,
     config: Arc<ClientConfig>,
+    /// Those of `ca_file`.
+    own: Vec<CertificateDer<'static>>,
     count: usize,
     source: Source,
 }
@@ -74,11 +77,10 @@ impl Roots {
         } else {
             Source::System
         };
-        if let Some(path) = ca_file {
-            add_file(&mut store, path)?;
-        }
+        let own = ca_file.map(|path| add_file(&mut store, path)).transpose()?.unwrap_or_default();
         let (count, store) = (store.len(), Arc::new(store));
-        Ok(Self { config: Arc::new(config(store.clone()).map_err(RootsError::Tls)?), store, count, source })
+        let config = Arc::new(config(store.clone(), own.clone()).map_err(RootsError::Tls)?);
+        Ok(Self { store, config, own, count, source })
     }
 
     /// How many roots are trusted and where they come from, for the log.
@@ -111,7 +113,7 @@ impl Roots {
             for root in &extras.roots {
                 store.add(root.clone())?;
             }
-            config(Arc::new(store))?
+            config(Arc::new(store), self.own.iter().chain(&extras.roots).cloned().collect())?
         };
         if let Some(client) = &extras.client {
             config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(client.clone()));
@@ -148,25 +150,26 @@ impl Extras {
     }
 }
 
-fn config(store: Arc<RootCertStore>) -> Result<ClientConfig, rustls::Error> {
+fn config(store: Arc<RootCertStore>, own: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(ring)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(store)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier::new(store, own)?))
         .with_no_client_auth();
     config.resumption = Resumption::disabled();
     Ok(config)
 }
 
-fn add_file(store: &mut RootCertStore, path: &Path) -> Result<(), RootsError> {
+fn add_file(store: &mut RootCertStore, path: &Path) -> Result<Vec<CertificateDer<'static>>, RootsError> {
     let file = |source| RootsError::File { path: path.to_owned(), source };
-    let mut found = false;
+    let mut found = Vec::new();
     for certificate in CertificateDer::pem_file_iter(path).map_err(file)? {
         let certificate = certificate.map_err(file)?;
-        store.add(certificate).map_err(|source| RootsError::Certificate { path: path.to_owned(), source })?;
-        found = true;
+        store.add(certificate.clone()).map_err(|source| RootsError::Certificate { path: path.to_owned(), source })?;
+        found.push(certificate);
     }
-    if found { Ok(()) } else { Err(RootsError::Empty { path: path.to_owned() }) }
+    if found.is_empty() { Err(RootsError::Empty { path: path.to_owned() }) } else { Ok(found) }
 }
 
 #[cfg(test)]

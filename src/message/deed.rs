@@ -108,6 +108,8 @@ pub fn refusal(refusal: &Refusal, words: &Catalogue, zone: &TimeZone) -> String 
         | Refusal::DownAgain
         | Refusal::NameNotFound
         | Refusal::LoginRefused
+        | Refusal::Starting
+        | Refusal::Untrusted
         | Refusal::NeverUp
         | Refusal::DryRun
         | Refusal::NotRecorded

@@ -161,7 +161,7 @@ impl Redis {
                 (Cause::Login, format!("the server refuses our login: {said}"))
             }
             "LOADING" => {
-                (Cause::Content, "the server is loading its data into memory and takes no commands".to_owned())
+                (Cause::Starting, "the server is loading its data into memory and takes no commands".to_owned())
             }
             "MASTERDOWN" => (Cause::Content, "the replica has lost its master and takes no commands".to_owned()),
             "BUSY" => (Cause::Content, "the server is busy with a script and takes no commands".to_owned()),
@@ -267,7 +267,7 @@ mod tests {
             ("-ERR Client sent AUTH, but no password is set", true, Cause::Login, "no password is set"),
             ("-NOPERM this user has no permissions to run the 'ping' command", true, Cause::Login, "may not even PING"),
             ("-DENIED Redis is running in protected mode", false, Cause::Login, "protected mode"),
-            ("-LOADING Redis is loading the dataset in memory", false, Cause::Content, "loading its data"),
+            ("-LOADING Redis is loading the dataset in memory", false, Cause::Starting, "loading its data"),
             ("-MASTERDOWN Link with MASTER is down", false, Cause::Content, "lost its master"),
             ("-MISCONF Errors writing to the AOF file", false, Cause::Content, "cannot save"),
             ("-BUSY Redis is busy running a script.", false, Cause::Content, "busy with a script"),

@@ -84,7 +84,10 @@ async fn a_login_comes_from_the_url_or_the_settings_and_its_refusal_is_told_apar
     for settings in ["USERNAME=bob\nPASSWORD=wrong", "BEARER_TOKEN=wrong", "HEADERS=Authorization: wrong"] {
         assert_eq!(told(&ask(&url("", "/"), settings).await), refused, "{settings}");
     }
-    assert_eq!(told(&ask(&url("", "/"), "").await), "status: HTTP 401 Unauthorized", "nobody logged in");
+    assert_eq!(
+        told(&ask(&url("", "/"), "").await),
+        "login: HTTP 401 Unauthorized: it wants a login, and none was sent there"
+    );
     assert_eq!(told(&ask(&url("", "/403"), "BEARER_TOKEN=wrong").await), "status: HTTP 403 Forbidden");
     assert_eq!(told(&ask(&url("", "/"), "BEARER_TOKEN=wrong\nSTATUS=401").await), "up");
 }

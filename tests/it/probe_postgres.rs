@@ -87,7 +87,7 @@ async fn logins_databases_and_tls_are_told_apart() {
         assert_eq!(reading.certificate_ends.is_some(), extra.contains("DAYS"), "{role} {rest}");
     }
     for (role, rest, cause, says) in [
-        ("scram", "app?sslmode=require", Cause::Tls, "issuer is not trusted"),
+        ("scram", "app?sslmode=require", Cause::Untrusted, "issuer is not trusted"),
         ("scram", "elsewhere", Cause::Login, "no such database"),
         ("scram", "", Cause::Login, "no such database"),
         ("nobody", "app", Cause::Login, "pg_hba.conf"),
@@ -105,6 +105,11 @@ async fn logins_databases_and_tls_are_told_apart() {
     is_told(&of("md5", ":wrong-word"), Cause::Login, "refuses our password").await;
     is_told(&of("scram", ""), Cause::Login, "wants a password, and none is set").await;
     assert_eq!(look(&of("scram", ":correct%2Dhorse%2Dbattery")).await.outcome, Outcome::Up);
+    server.sql("ALTER ROLE md5 CONNECTION LIMIT 0");
+    is_told(&at(&server, "md5", "app"), Cause::Login, "CONNECTION LIMIT").await;
+    server.sql("ALTER DATABASE app ALLOW_CONNECTIONS false");
+    is_told(&at(&server, "scram", "app"), Cause::Login, "ALLOW_CONNECTIONS").await;
+    server.sql("ALTER DATABASE app ALLOW_CONNECTIONS true");
     server.sql("REVOKE CONNECT ON DATABASE app FROM PUBLIC");
     is_told(&at(&server, "scram", "app"), Cause::Login, "may not connect to this database").await;
 
@@ -150,7 +155,7 @@ async fn a_server_without_room_and_one_that_stops_are_down_in_words() {
     // With clients that stay it waits for them, and takes nobody new.
     server.signal("TERM");
     assert!(wait_until(LIMIT, || server.log().contains("received smart shutdown request")));
-    is_told(&lines, Cause::Content, "takes no connections now: the database system is shutting down").await;
+    is_told(&lines, Cause::Starting, "takes no connections now: the database system is shutting down").await;
     server.stop();
 }
 
@@ -213,7 +218,7 @@ async fn what_is_not_postgresql_is_told_as_such() {
         (vec![b"N", &ok], Cause::Reset, ""),
         (vec![b"N", &ok, &two], Cause::Content, "did not answer SELECT 1 with 1"),
         (vec![b"N", &long], Cause::Protocol, "more than anybody needs"),
-        (vec![b"N", &error("57P03", "starting up")], Cause::Content, "takes no connections now: starting up"),
+        (vec![b"N", &error("57P03", "starting up")], Cause::Starting, "takes no connections now: starting up"),
         (vec![b"N", &error("XX000", "\u{1b}[31m<b>")], Cause::Content, "error XX000: \\x1b[31m<b>"),
         (vec![b"S", b"\0\0\0\0\0"], Cause::Tls, ""),
     ] {

@@ -86,7 +86,7 @@ async fn a_server_that_takes_no_commands_is_down_in_words() {
     loading.cli(&["DEBUG", "POPULATE", "100000"]);
     assert_eq!(loading.cli(&["SAVE"]), "OK");
     loading.restart(&["--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024"]);
-    is_told(&format!("SRV4_URL=redis://127.0.0.1:{}", loading.port), Cause::Content, "loading its data").await;
+    is_told(&format!("SRV4_URL=redis://127.0.0.1:{}", loading.port), Cause::Starting, "loading its data").await;
 }
 
 #[tokio::test]
@@ -130,7 +130,8 @@ async fn tls_is_checked_before_a_password_is_sent() {
         (Certificate::good(), None, ""),
         (Certificate::expired(), Some(Cause::Tls), "expired"),
         (Certificate::wrong_host(), Some(Cause::Tls), "another name"),
-        (Certificate::self_signed(), Some(Cause::Tls), "not trusted"),
+        (Certificate::self_signed(), Some(Cause::Untrusted), "CA_FILE does not hold it"),
+        (Certificate::self_signed_ca(), None, ""),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let (cert, key) = certificate.write(folder.path());

@@ -52,24 +52,68 @@ async fn a_handshake_alone_is_enough_and_its_phases_are_told() {
 #[tokio::test]
 async fn a_certificate_that_does_not_prove_the_name_is_down_and_says_why() {
     let good = Certificate::good();
-    for (certificate, why) in [
-        (Certificate::expired(), "the certificate has expired"),
-        (Certificate::wrong_host(), "the certificate is for another name: wanted 127.0.0.1, got other.test"),
-        (Certificate::self_signed(), "the certificate's issuer is not trusted"),
+    for (certificate, cause, why) in [
+        (Certificate::expired(), Cause::Tls, "the certificate has expired"),
+        (
+            Certificate::wrong_host(),
+            Cause::Tls,
+            "the certificate is for another name: wanted 127.0.0.1, got other.test",
+        ),
+        (
+            Certificate::self_signed(),
+            Cause::Untrusted,
+            "the certificate's issuer is not trusted: it is self-signed by CN=nobody",
+        ),
+        (
+            Certificate::expired().unknown(),
+            Cause::Untrusted,
+            "the certificate's issuer is not trusted: CN=throw-away CA, which signs with another",
+        ),
     ] {
         let server = Server::unasked_tls(&certificate, Act::Silence);
         let reading = ask(&trusting(&certificate), &url(&server), LIMIT).await;
-        assert!(down(&reading, Cause::Tls).starts_with(why), "{reading:?}");
+        assert!(down(&reading, cause).starts_with(why), "{reading:?}");
         let lines = format!("{}\nSRV4_INSECURE=true", url(&server));
         assert_eq!(ask(&trusting(&good), &lines, LIMIT).await.outcome, Outcome::Up, "{why}");
     }
     let server = Server::unasked_tls(&good, Act::Silence);
     let stranger = Certificate::good();
-    down(&ask(&trusting(&stranger), &url(&server), LIMIT).await, Cause::Tls);
+    down(&ask(&trusting(&stranger), &url(&server), LIMIT).await, Cause::Untrusted);
+    let kit = Kit::new(&Roots::load(None).unwrap());
+    let reading = ask(&kit, &url(&server), LIMIT).await;
+    assert!(
+        down(&reading, Cause::Untrusted).contains("CN=throw-away CA; this machine does not know it"),
+        "{reading:?}"
+    );
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(good.root.as_bytes()).unwrap();
     let lines = format!("{}\nSRV4_CA_FILE={}", url(&server), file.path().display());
     assert_eq!(ask(&trusting(&stranger), &lines, LIMIT).await.outcome, Outcome::Up);
+}
+
+#[tokio::test]
+async fn a_ca_file_may_hold_the_servers_own_certificate_which_must_still_be_of_its_name() {
+    for certificate in [Certificate::self_signed_ca(), Certificate::self_signed()] {
+        let server = Server::unasked_tls(&certificate, Act::Silence);
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(certificate.pem().as_bytes()).unwrap();
+        let lines = format!("{}\nSRV4_CA_FILE={}", url(&server), file.path().display());
+        let kit = Kit::new(&Roots::load(None).unwrap());
+        assert_eq!(ask(&kit, &lines, LIMIT).await.outcome, Outcome::Up);
+        let reading = ask(&kit, &format!("{lines}\nSRV4_SERVER_NAME=other.test"), LIMIT).await;
+        assert!(down(&reading, Cause::Tls).starts_with("the certificate is for another name"), "{reading:?}");
+        let other = Server::unasked_tls(&Certificate::self_signed_ca(), Act::Silence);
+        let lines = format!("{}\nSRV4_CA_FILE={}", url(&other), file.path().display());
+        let reading = ask(&kit, &lines, LIMIT).await;
+        assert!(down(&reading, Cause::Untrusted).contains("CA_FILE does not hold it"), "{reading:?}");
+    }
+    let old = Certificate::expired();
+    let server = Server::unasked_tls(&old, Act::Silence);
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(old.pem().as_bytes()).unwrap();
+    let lines = format!("{}\nSRV4_CA_FILE={}", url(&server), file.path().display());
+    let reading = ask(&trusting(&old), &lines, LIMIT).await;
+    assert_eq!(down(&reading, Cause::Tls), "the certificate has expired");
 }
 
 #[tokio::test]

@@ -203,15 +203,15 @@ async fn the_example_of_its_page_is_a_service_that_answers_a_message() {
 
 #[tokio::test]
 async fn tls_under_a_websocket_is_checked_as_everywhere() {
-    for (certificate, why) in [
-        (Certificate::expired(), "the certificate has expired"),
-        (Certificate::wrong_host(), "the certificate is for another name"),
-        (Certificate::self_signed(), "the certificate's issuer is not trusted"),
+    for (certificate, cause, why) in [
+        (Certificate::expired(), Cause::Tls, "the certificate has expired"),
+        (Certificate::wrong_host(), Cause::Tls, "the certificate is for another name"),
+        (Certificate::self_signed(), Cause::Untrusted, "the certificate's issuer is not trusted"),
     ] {
         let (addr, _server) = serving(Some(certificate.acceptor()), anybody, echo).await;
         let target = Target::parse(&format!("wss://{addr}/")).unwrap();
         let reading = target.probe(&trusting(&certificate), LIMIT).await;
-        assert!(down(&reading, Cause::Tls).starts_with(why), "{reading:?}");
+        assert!(down(&reading, cause).starts_with(why), "{reading:?}");
     }
     let certificate = Certificate::good();
     let (addr, _server) = serving(Some(certificate.acceptor()), anybody, echo).await;
@@ -298,7 +298,10 @@ async fn a_refused_opening_says_its_status_and_a_refused_login_is_one() {
     assert_eq!(look(&keys, LIMIT).await.outcome, Outcome::Up);
     let reading = look(&format!("SRV4_URL=ws://bob:wr0ngpass@{addr}/"), LIMIT).await;
     assert_eq!(down(&reading, Cause::Login), "HTTP 401 Unauthorized: the login is refused");
-    assert_eq!(down(&look(&format!("SRV4_URL=ws://{addr}/"), LIMIT).await, Cause::Status), "HTTP 401 Unauthorized");
+    assert_eq!(
+        down(&look(&format!("SRV4_URL=ws://{addr}/"), LIMIT).await, Cause::Login),
+        "HTTP 401 Unauthorized: it wants a login"
+    );
 
     for (status, cause, told) in [
         (403, Cause::Status, "HTTP 403 Forbidden"),
@@ -358,7 +361,7 @@ async fn headers_and_a_token_go_with_the_opening_and_a_refused_token_is_a_login(
         let reading = look(&with(login), LIMIT).await;
         assert_eq!(down(&reading, Cause::Login), "HTTP 401 Unauthorized: the login is refused");
     }
-    down(&look(&with(""), LIMIT).await, Cause::Status);
+    down(&look(&with(""), LIMIT).await, Cause::Login);
 }
 
 #[tokio::test]

@@ -18,18 +18,20 @@ use crate::domain::refusal::Refusal;
 use crate::domain::remedy::{IncidentId, NoticeId, Run, RunStatus};
 
 pub const COMMAND: &str = "systemctl restart network-service";
-pub const CAUSES: [Cause; 18] = [
+pub const CAUSES: [Cause; 20] = [
     Cause::Dns,
     Cause::Refused,
     Cause::Unreachable,
     Cause::Timeout,
     Cause::Tls,
+    Cause::Untrusted,
     Cause::Status,
     Cause::Reset,
     Cause::Redirect,
     Cause::Protocol,
     Cause::Content,
     Cause::Login,
+    Cause::Starting,
     Cause::Exit,
     Cause::Silence,
     Cause::Resolver,
@@ -132,6 +134,8 @@ pub fn refusals() -> Vec<Refusal> {
         Refusal::Storm { down: 7, of: 9 },
         Refusal::NameNotFound,
         Refusal::LoginRefused,
+        Refusal::Starting,
+        Refusal::Untrusted,
         Refusal::NeverUp,
         Refusal::DryRun,
         Refusal::NotRecorded,

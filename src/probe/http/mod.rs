@@ -260,8 +260,10 @@ fn refused(status: StatusCode, more: &More, with_login: bool, after_redirect: Op
     let space = if words.is_empty() { "" } else { " " };
     let place = after_redirect.map(|url| format!(" from {} after a redirect", shown(url))).unwrap_or_default();
     let what = format!("HTTP {}{space}{words}{place}", status.as_u16());
-    if with_login && status == StatusCode::UNAUTHORIZED {
-        return Fault::new(Cause::Login, format!("{what}: our login is not accepted"));
+    // A restart changes no password, and makes up none for those that were never sent.
+    if status == StatusCode::UNAUTHORIZED {
+        let why = if with_login { "our login is not accepted" } else { "it wants a login, and none was sent there" };
+        return Fault::new(Cause::Login, format!("{what}: {why}"));
     }
     let wanted =
         if more.wants.statuses.are_usual() { String::new() } else { format!(", wanted {}", more.wants.statuses) };

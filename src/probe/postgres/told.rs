@@ -37,6 +37,12 @@ fn by_stream(error: &io::Error) -> Fault {
     }
     let is_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
     match error.kind() {
+        // The library's limit, against a server that would keep us calculating.
+        ErrorKind::InvalidInput if !is_tls && error.to_string().contains("SCRAM iteration count") => Fault::new(
+            Cause::Denied,
+            "the server wants more rounds of SCRAM than this program does (100000); lower scram_iterations there and set \
+             the password again",
+        ),
         ErrorKind::InvalidData | ErrorKind::InvalidInput if !is_tls => not_postgres(&error.to_string()),
         // So the codec calls the end of a stream that leaves half a message.
         ErrorKind::Other if !is_tls => {
@@ -78,7 +84,14 @@ fn by_server(error: &DbError) -> Fault {
             (Cause::Login, "our role may not connect to this database".to_owned())
         }
         code if *code == SqlState::CANNOT_CONNECT_NOW => {
-            (Cause::Content, format!("the server takes no connections now: {said}"))
+            (Cause::Starting, format!("the server takes no connections now: {said}"))
+        }
+        // The words are the server's language; the place in its source is not.
+        code if *code == SqlState::TOO_MANY_CONNECTIONS && error.routine() == Some("InitializeSessionUserId") => {
+            (Cause::Login, "our role has no connection left: its own CONNECTION LIMIT is reached".to_owned())
+        }
+        code if *code == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => {
+            (Cause::Login, "the database takes no connections from anybody (ALLOW_CONNECTIONS)".to_owned())
         }
         code if *code == SqlState::TOO_MANY_CONNECTIONS => {
             (Cause::Content, format!("the server has no connection left: {said}"))

@@ -20,11 +20,13 @@ pub(super) fn unconnected(peer: SocketAddr, error: &io::Error) -> Fault {
         | Cause::Reset
         | Cause::Dns
         | Cause::Tls
+        | Cause::Untrusted
         | Cause::Status
         | Cause::Redirect
         | Cause::Protocol
         | Cause::Content
         | Cause::Login
+        | Cause::Starting
         | Cause::Exit
         | Cause::Silence
         | Cause::Denied

@@ -15,6 +15,8 @@ use url::Host;
 
 use super::failure;
 use crate::domain::reading::{Cause, Fault};
+use crate::fetch::{Untrusted, is_ca_as_server};
+use crate::host::output::one_line;
 
 /// An open connection.
 #[derive(Debug)]
@@ -58,6 +60,11 @@ impl Stream {
 /// The fault of an error that TLS raised; `None` for those of the connection under it.
 pub(super) fn fault(error: &io::Error) -> Option<Fault> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
+    if let Error::InvalidCertificate(CertificateError::Other(other)) = error
+        && let Some(untrusted) = other.0.downcast_ref()
+    {
+        return Some(Fault::new(Cause::Untrusted, stranger(untrusted)));
+    }
     let reason = match error {
         Error::InvalidCertificate(why) => certificate(why),
         Error::InvalidMessage(_) => "the answer is not TLS; does this port speak plain HTTP?".to_owned(),
@@ -75,26 +82,31 @@ fn certificate(why: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "the certificate is not valid yet; is a clock wrong?".to_owned()
         }
-        CertificateError::UnknownIssuer => {
-            "the certificate's issuer is not trusted: it is self-signed, a CA that this machine does not know, or the \
-             server does not send the chain"
-                .to_owned()
-        }
         CertificateError::NotValidForName => "the certificate is for another name".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => {
             let names = presented.iter().take(3).map(|name| bare(name)).collect::<Vec<_>>().join(", ");
             format!("the certificate is for another name: wanted {}, got {names}", expected.to_str())
         }
-        CertificateError::BadSignature => {
-            "the certificate was signed by another key than that of the issuer we know by this name".to_owned()
-        }
-        // The verifier's own type is not ours to name; its text is all there is.
-        CertificateError::Other(why) if format!("{why:?}").contains("CaUsedAsEndEntity") => {
-            "the server shows a CA's certificate (as `openssl req -x509` makes them) instead of one signed by a CA"
-                .to_owned()
-        }
+        why if is_ca_as_server(why) => "the server shows a CA's certificate instead of one signed by a CA".to_owned(),
         CertificateError::Revoked => "the certificate is revoked".to_owned(),
         other => format!("the certificate is not accepted: {other}"),
+    }
+}
+
+/// Who stands for the certificate that we do not trust.
+fn stranger(untrusted: &Untrusted) -> String {
+    let Untrusted { issuer, by_itself, other_key, file } = untrusted;
+    let issuer = issuer.as_ref().map_or_else(|| "(no name)".to_owned(), |issuer| one_line(issuer.as_bytes(), 60));
+    let begin = "the certificate's issuer is not trusted";
+    if *by_itself {
+        let more = if *file { ", and CA_FILE does not hold it" } else { "" };
+        format!("{begin}: it is self-signed by {issuer}{more}")
+    } else if *other_key {
+        format!("{begin}: {issuer}, which signs with another key than the CA that we know by this name")
+    } else if *file {
+        format!("{begin}: {issuer}; CA_FILE does not hold it, or the server does not send the chain")
+    } else {
+        format!("{begin}: {issuer}; this machine does not know it, or the server does not send the chain")
     }
 }
 

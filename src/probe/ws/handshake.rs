@@ -174,7 +174,8 @@ impl Opening<'_> {
     fn refused(&self, status: u16) -> Fault {
         let words = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
         let cause = match status {
-            401 | 403 if self.logs_in() => Cause::Login,
+            401 => Cause::Login,
+            403 if self.logs_in() => Cause::Login,
             300..=399 => Cause::Redirect,
             _ => Cause::Status,
         };
@@ -182,6 +183,7 @@ impl Opening<'_> {
             200..=299 => ": this address answers, and does not open a WebSocket",
             300..=399 => ": a redirect, which is not followed here; write the address that it leads to",
             401 | 403 if self.logs_in() => ": the login is refused",
+            401 => ": it wants a login",
             _ => "",
         };
         Fault::new(cause, format!("HTTP {status} {words}").trim_end().to_owned() + more)
@@ -295,7 +297,7 @@ mod tests {
         let url = "ws://h.test/".parse().unwrap();
         let login = SecretString::from("Basic x");
         for (login, status, cause) in [
-            (None, 401, Cause::Status),
+            (None, 401, Cause::Login),
             (None, 403, Cause::Status),
             (Some(&login), 401, Cause::Login),
             (Some(&login), 403, Cause::Login),
