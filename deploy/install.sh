@@ -97,7 +97,15 @@ place_binary() {
     install -m 0755 "$binary" "$bin_dir/monitor.new" && mv -f "$bin_dir/monitor.new" "$bin_dir/monitor"
 }
 
+# The unit sets STATE_DIR for the agent only: `monitor push` and the others find the agent by what the file says.
 write_example() {
+    copy_example || return 1
+    if [ "$failover" = no ]; then
+        printf '\n# Where the unit keeps its state; the command line finds the running agent by it.\nSTATE_DIR=/var/lib/monitor\n' >>"$conf"
+    fi
+}
+
+copy_example() {
     if [ "$failover" = yes ]; then
         install -m 0640 "$here/failover-config.json" "$conf"
     elif [ -f "$here/../.env.example" ]; then
@@ -157,6 +165,8 @@ else
     step write_example
 fi
 if live && [ "$failover" = no ]; then
+    # A check before the first start keeps host keys here, as the agent will.
+    step install -d -o monitor -g monitor -m 0750 /var/lib/monitor
     step chown root:monitor "$conf_dir" "$conf"
 fi
 step write_unit

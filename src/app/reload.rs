@@ -80,6 +80,18 @@ enum What {
     List,
 }
 
+/// Writes a report as a log has it: on one line, and without what holds at a start only.
+fn on_one_line(report: &str) -> String {
+    let mut text = String::new();
+    for line in report.replacen(", nothing was started", "", 1).lines() {
+        if !text.is_empty() {
+            text.push_str(if text.ends_with(':') { " " } else { "; " });
+        }
+        text.push_str(line.trim());
+    }
+    text
+}
+
 impl Reloader {
     /// Reloads at each SIGHUP.
     pub(super) async fn on_hangup(self: Arc<Self>, mut hangup: mpsc::Receiver<()>, stop: CancellationToken) {
@@ -113,7 +125,7 @@ impl Reloader {
         systemd::reloading();
         let outcome = self.try_reload(what, masks, before).await;
         if let Err(problems) = &outcome {
-            self.narrator.error(&Line::ReloadRefused { problems });
+            self.narrator.error(&Line::ReloadRefused { problems: &on_one_line(problems) });
         }
         systemd::ready();
         outcome
@@ -160,4 +172,17 @@ impl Reloader {
 
 fn swap<T>(shared: &RwLock<T>, value: T) -> T {
     std::mem::replace(&mut *shared.write().unwrap_or_else(std::sync::PoisonError::into_inner), value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::on_one_line;
+
+    #[test]
+    fn a_refusal_stands_on_one_line_and_speaks_of_no_start() {
+        let report = "2 problems in .env, nothing was started:\n  .env:2: A: early\n  .env:9: B: late\n1 warning:\n  .env:1: W: odd\n";
+        let expected = "2 problems in .env: .env:2: A: early; .env:9: B: late; 1 warning: .env:1: W: odd";
+        assert_eq!(on_one_line(report), expected);
+        assert_eq!(on_one_line("cannot read .env: gone"), "cannot read .env: gone");
+    }
 }

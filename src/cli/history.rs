@@ -5,6 +5,7 @@ use std::fmt::Write;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::app::source::Source;
 use crate::domain::name::PairName;
@@ -50,8 +51,20 @@ pub fn rows<T: Serialize + DeserializeOwned>(source: &Source, what: &str, wanted
             return None;
         }
     };
+    if let Some(pair) = wanted.pair.as_ref().filter(|pair| rows.is_empty() && is_unknown(source, pair)) {
+        complain(&format!("there is no pair `{pair}`, and nothing is recorded of one; `monitor status` lists them"));
+        return None;
+    }
     if wanted.json {
         say(&serde_json::to_string_pretty(&rows).unwrap_or_default());
     }
     Some(rows)
+}
+
+/// True when the agent says that it watches no such pair.
+fn is_unknown(source: &Source, pair: &PairName) -> bool {
+    let Ok(status) = asked(Client::find(source).get::<Value>("/api/status")) else { return false };
+    let name = pair.to_string();
+    let pairs = status.get("pairs").and_then(Value::as_array);
+    pairs.is_some_and(|pairs| !pairs.iter().any(|row| row.get("pair").and_then(Value::as_str) == Some(&name)))
 }

@@ -180,7 +180,14 @@ fn say_bytes(bytes: &[u8]) {
 
 /// Reads a pair on the command line: `DC3-SRV4` or `DC3:SRV4`.
 fn pair(text: &str) -> Result<PairName, String> {
-    text.parse().map_err(|why| format!("expected a pair such as DC3-SRV4: {why}"))
+    text.parse().map_err(|why| {
+        if text.contains(['-', ':']) {
+            format!("expected a pair such as DC3-SRV4: {why}")
+        } else {
+            "expected a pair, a site and a server with a `-` between them, such as DC3-SRV4; `monitor status` lists them"
+                .to_owned()
+        }
+    })
 }
 
 /// Tells why there is no answer.

@@ -23,13 +23,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let unread = |why: String| Problem::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {why}"));
+        let Whole(read) = Whole::from_request(request, state).await?;
+        let bytes = read.map_err(unread)?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| unread(format!("expected a JSON object: {error}")))
+    }
+}
+
+/// A whole body as it came, or why it cannot be read.
+pub struct Whole(pub Result<Bytes, String>);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let reading = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, state)).await;
         let read = reading.map_err(|_| {
             let seconds = BODY_WITHIN.as_secs();
             Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body was not there within {seconds} s"))
         })?;
-        let bytes = read.map_err(|error| unread(error.body_text()))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| unread(format!("expected a JSON object: {error}")))
+        Ok(Self(read.map_err(|error| error.body_text())))
     }
 }
 

@@ -27,8 +27,9 @@ const MOST_ADDRESSES: usize = 10_000;
 /// What is below this path names itself by a token of its own.
 const PUSH: &str = "/api/push/";
 
-/// What everybody may ask.
-const OPEN: [&str; 3] = ["/api/health/", "/api/health/live/", "/api/health/ready/"];
+/// What everybody may ask, with or without a last slash.
+const OPEN: [&str; 6] =
+    ["/api/health", "/api/health/", "/api/health/live", "/api/health/live/", "/api/health/ready", "/api/health/ready/"];
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy)]

@@ -18,7 +18,7 @@ mod door;
 pub mod port;
 mod problem;
 
-pub use body::{Body, Person};
+pub use body::{Body, Person, Whole};
 pub use problem::Problem;
 
 /// Reads the configuration again and swaps it in; on mistakes the old one stays and the report says why.

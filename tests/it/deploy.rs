@@ -48,6 +48,9 @@ fn installing_twice_keeps_the_configuration_and_leaves_the_same_tree() {
     assert!(output.status.success(), "{}", said(&output));
     let env = root.join("etc/monitor/.env");
     assert_eq!(mode(&env), 0o640);
+    let text = fs::read_to_string(&env).unwrap();
+    let set: Vec<&str> = text.lines().filter(|line| line.starts_with("STATE_DIR=")).collect();
+    assert_eq!(set, ["STATE_DIR=/var/lib/monitor"], "the command line finds the agent");
     assert_eq!(mode(&root.join("etc/monitor")), 0o750);
     assert_eq!(mode(&root.join("usr/local/bin/monitor")), 0o755);
     assert_eq!(mode(&root.join("etc/systemd/system/monitor.service")), 0o644);

@@ -22,6 +22,7 @@ enum Until {
 
 /// The machine.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what is owed, due and over are asked one by one, in any mixture")]
 pub struct Heat {
     rules: Rules,
     /// When the next check is due.

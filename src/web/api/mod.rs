@@ -17,8 +17,11 @@ pub mod stops;
 /// Every route below `/api`.
 pub fn routes() -> Router<State> {
     Router::new()
+        .route("/health", get(health::basic))
         .route("/health/", get(health::basic))
+        .route("/health/live", get(health::live))
         .route("/health/live/", get(health::live))
+        .route("/health/ready", get(health::ready))
         .route("/health/ready/", get(health::ready))
         .route("/push/{token}", get(push::by_token).post(push::by_token))
         .route("/servers/{name}/push", post(push::by_name))

@@ -81,7 +81,7 @@ fn however_it_ends_the_checks_go_on_and_the_log_says_so() {
     // Gone in the middle of it.
     stage.script("fail.sh", "rm fail.sh");
     stage.start(&["-i", "0.2", "-s", "./check.sh", "--fail", "./fail.sh"]);
-    stage.until_logged("ERR", "./fail.sh cannot be run: No such file");
+    stage.until_logged("ERR", "./fail.sh cannot be run: it is not there");
     stage.stop();
 }
 

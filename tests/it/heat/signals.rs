@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::stage::{Receiver, Stage, killed_by};
+use super::stage::{Receiver, Stage};
 
 fn stage() -> Stage {
     let stage = Stage::new();

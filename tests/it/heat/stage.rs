@@ -1,7 +1,6 @@
 //! The real binary as `monitor heat` in a throw-away folder, the scripts that it runs, and what came of it.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -301,11 +300,6 @@ impl Drop for Receiver {
 #[track_caller]
 pub fn blocks_of(stage: &Stage, command: &str) -> Vec<Block> {
     stage.log().into_iter().filter(|block| block.command == command).collect()
-}
-
-/// The number of the signal that ended it.
-pub fn killed_by(status: ExitStatus) -> Option<i32> {
-    status.signal()
 }
 
 /// A text as if no line of it had been broken.

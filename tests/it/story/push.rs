@@ -132,6 +132,9 @@ async fn without_a_token_the_port_tells_nothing_and_takes_nothing_and_with_it_al
         ("/api/health/../status", 401),
         ("/api/health/live/", 200),
         ("/api/health/ready/", 200),
+        ("/api/health", 200),
+        ("/api/health/live", 200),
+        ("/api/health/ready", 200),
     ] {
         let answer = curl(&at(path), &["--path-as-is"]);
         assert_eq!(answer.status, status, "{path}");
@@ -154,7 +157,19 @@ async fn without_a_token_the_port_tells_nothing_and_takes_nothing_and_with_it_al
     }
     let odd = curl(&at(&format!("/api/push/{token}?status=odd")), &[]);
     assert!(odd.status == 400 && odd.body.contains("does not count: `status` is `up` or `down`"), "{}", odd.body);
+    for (query, body, part) in [
+        ("?stauts=down", &[][..], "`stauts` is not known; known are"),
+        ("", &["-H", "Content-Type: application/json", "-d", r#"{"status":"down"}"#], "a body is a form"),
+        ("", &["-d", "it is down"], "is not known"),
+    ] {
+        let answer = curl(&at(&format!("/api/push/{token}{query}")), body);
+        assert!(answer.status == 400 && answer.body.contains("does not count"), "{query} {body:?}: {}", answer.body);
+        assert!(answer.body.contains(part), "{query} {body:?}: {}", answer.body);
+    }
     state(&agent, "down");
+    let form = curl(&at(&format!("/api/push/{token}")), &["-d", "status=down&msg=said+in+a+form"]);
+    assert_eq!((form.status, form.body.contains("down")), (200, true), "{}", form.body);
+    agent.says(&["it reports: said in a form"]).await;
 
     let status = curl(&at("/api/status"), &["-H", &bearer]);
     assert!(status.status == 200 && status.body.contains("DC3-SRV4"), "{}", status.body);
