@@ -73,25 +73,27 @@ mod tests {
 
     const RULES: Rules = Rules { grace: Duration::from_mins(2), limit: 100 };
 
-    /// Lists, one a minute, each by the numbers of its targets; and whether most are lost after each.
+    /// What it is about; lists, one a minute, each by the numbers of its targets; and whether most are lost after each.
+    type Case = (&'static str, &'static [&'static [u8]], &'static [bool]);
+
     #[test]
     fn it_lasts_until_most_are_there_again_or_others_in_their_place() {
-        let all: &[u8] = &[1, 2, 3, 4];
-        let cases: [(&str, &[&[u8]], &[bool]); 6] = [
+        const ALL: &[u8] = &[1, 2, 3, 4];
+        let cases: [Case; 6] = [
             (
                 "an empty list, through the grace and after it",
-                &[all, &[], &[], &[], &[]],
+                &[ALL, &[], &[], &[], &[]],
                 &[false, true, true, true, true],
             ),
-            ("and back", &[all, &[], &[], all], &[false, true, true, false]),
-            ("half is not most", &[all, &[1, 2], &[1, 2]], &[false, false, false]),
-            ("three of four", &[all, &[1], &[1, 2]], &[false, true, false]),
+            ("and back", &[ALL, &[], &[], ALL], &[false, true, true, false]),
+            ("half is not most", &[ALL, &[1, 2], &[1, 2]], &[false, false, false]),
+            ("three of four", &[ALL, &[1], &[1, 2]], &[false, true, false]),
             (
                 "all others, as long as the old ones are watched",
-                &[all, &[5, 6, 7, 8], &[5, 6, 7, 8], &[5, 6, 7, 8]],
+                &[ALL, &[5, 6, 7, 8], &[5, 6, 7, 8], &[5, 6, 7, 8]],
                 &[false, true, true, false],
             ),
-            ("one by one", &[all, &[1, 2, 3], &[1, 2], &[1, 2]], &[false, false, false, false]),
+            ("one by one", &[ALL, &[1, 2, 3], &[1, 2], &[1, 2]], &[false, false, false, false]),
         ];
         for (what, lists, expected) in cases {
             let (mut roll, mut loss, mut told) = (Roll::default(), None, Vec::new());
@@ -106,7 +108,7 @@ mod tests {
                 loss = Loss::after(loss, &change, &before, &roll, now);
                 told.push(loss.is_some());
                 let waits = roll.members.iter().any(|member| member.missing.is_some());
-                if waits && *list != all {
+                if waits && *list != ALL {
                     assert_eq!(Loss::found(&roll).is_some(), loss.is_some() && list.len() < 4, "{what}");
                 }
             }
