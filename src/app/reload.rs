@@ -166,6 +166,9 @@ impl Reloader {
         before.clone_from(&config.marks);
         let told = changes::tell(reloaded, keys, restart, &config);
         self.discovery.taken_into_force(config.discovery);
+        if what == What::All {
+            self.discovery.acknowledged();
+        }
         Ok(told)
     }
 }

@@ -34,7 +34,7 @@ pub const GRACE: Key<Duration> = Key::new(Scope::Global, "DISCOVERY_GRACE", grac
 /// How many.
 pub const LIMIT: Key<usize> = Key::new(Scope::Global, "DISCOVERY_LIMIT", |text| value::whole(text, &(1..=MOST)))
     .about(
-        "Targets that a list may hold, 1 to 100000; a longer one is refused as a whole, and the last good one stays.",
+        "Targets that a list may hold, 1 to 100000; a longer one is refused as a whole, and the last good one stays. No more are watched: those that are missing and still watched count too, and what is new waits for a place.",
         "200",
     )
     .default("50000");

@@ -20,7 +20,7 @@ use crate::env::problem::shown;
 
 pub use admit::{Admitted, Ground, admit};
 pub use list::{Broken, read};
-pub use roll::{Change, Member, Roll};
+pub use roll::{Change, Member, Roll, Rules};
 pub use target::Entry;
 
 /// A target that is not watched, and why.

@@ -33,6 +33,15 @@ pub struct Roll {
     pub from: String,
 }
 
+/// How a roll is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// How long one that is missing is still watched.
+    pub grace: Duration,
+    /// How many are watched, those who are missing among them.
+    pub limit: usize,
+}
+
 /// What a list changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
@@ -48,6 +57,8 @@ pub struct Change {
     pub retired: Vec<PairName>,
     /// True when more than half of those who were there are missing at once.
     pub lost_most: bool,
+    /// Who is new and has no place, because those who are missing still have theirs.
+    pub crowded_out: Vec<PairName>,
 }
 
 impl Change {
@@ -58,7 +69,8 @@ impl Change {
 
     /// True when there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        !self.is_effective() && self.missing.is_empty() && self.back.is_empty()
+        let is_told = [&self.missing, &self.back, &self.crowded_out].into_iter().any(|pairs| !pairs.is_empty());
+        !self.is_effective() && !is_told
     }
 }
 
@@ -112,22 +124,60 @@ impl Roll {
         }
     }
 
-    /// Takes in a list that was read at `now`, `passed` after the last one that was.
-    pub fn update(&mut self, entries: Vec<Entry>, passed: Duration, grace: Duration, now: Timestamp) -> Change {
+    /// Takes in a list that was read at `now`, `passed` after the last one that was. Of those that are new, only as many are
+    /// taken as make `rules.limit` together with everybody who stays.
+    pub fn update(&mut self, entries: Vec<Entry>, passed: Duration, rules: Rules, now: Timestamp) -> Change {
         let before = self.present();
         let servers: HashSet<ServerName> = entries.iter().map(|entry| entry.pair.server.clone()).collect();
+        let listed: HashSet<PairName> = entries.iter().map(|entry| entry.pair.clone()).collect();
         let old = std::mem::take(&mut self.members);
-        let mut old_order = Vec::new();
-        let mut known: HashMap<PairName, Member> = HashMap::with_capacity(old.len());
-        for member in old {
-            old_order.push(member.entry.pair.clone());
-            known.insert(member.entry.pair.clone(), member);
-        }
+        let old_servers: HashSet<ServerName> = old.iter().map(|member| member.entry.pair.server.clone()).collect();
+        let (there, mut gone): (Vec<Member>, Vec<Member>) =
+            old.into_iter().partition(|member| listed.contains(&member.entry.pair));
+        let mut known: HashMap<PairName, Member> =
+            there.into_iter().map(|member| (member.entry.pair.clone(), member)).collect();
         let mut change = Change::default();
+        let mut moved = 0_usize;
+        gone.retain_mut(|Member { entry: Entry { pair, .. }, missing, .. }| {
+            let absent = match *missing {
+                None => {
+                    change.missing.push(pair.clone());
+                    Duration::ZERO
+                }
+                Some(missing) => missing.saturating_add(passed),
+            };
+            *missing = Some(absent);
+            // One that stands elsewhere now has moved: its old site has no business with it.
+            let has_moved = servers.contains(&pair.server);
+            moved = moved.saturating_add(usize::from(has_moved));
+            let stays = absent < rules.grace && !has_moved;
+            if !stays {
+                change.retired.push(pair.clone());
+            }
+            stays
+        });
+        // Without a limit for both, lists that change from one look to the next would make us watch without end. Who has
+        // moved comes first: the place is theirs.
+        let mut room = rules.limit.saturating_sub(known.len().saturating_add(gone.len())).max(moved);
+        let (movers, others): (Vec<&PairName>, Vec<&PairName>) = listed
+            .iter()
+            .filter(|pair| !known.contains_key(*pair))
+            .partition(|pair| old_servers.contains(&pair.server));
+        let crowded = movers.len().saturating_add(others.len()) > room;
+        let mut room_of_movers = movers.len().min(room);
+        room = room.saturating_sub(room_of_movers);
         for entry in entries {
             let pair = entry.pair.clone();
             match known.remove(&pair) {
-                None => change.added.push(pair),
+                None => {
+                    let room = if old_servers.contains(&pair.server) { &mut room_of_movers } else { &mut room };
+                    if crowded && *room == 0 {
+                        change.crowded_out.push(pair);
+                        continue;
+                    }
+                    *room = room.saturating_sub(1);
+                    change.added.push(pair);
+                }
                 Some(member) => {
                     if member.missing.is_some() {
                         change.back.push(pair.clone());
@@ -139,33 +189,17 @@ impl Roll {
             }
             self.members.push(Member { entry, seen: now, missing: None });
         }
-        for pair in old_order {
-            let Some(mut member) = known.remove(&pair) else { continue };
-            let missing = match member.missing {
-                None => {
-                    change.missing.push(pair.clone());
-                    Duration::ZERO
-                }
-                Some(missing) => missing.saturating_add(passed),
-            };
-            // One that stands elsewhere now has moved: its old site has no business with it.
-            if missing >= grace || servers.contains(&pair.server) {
-                change.retired.push(pair);
-                continue;
-            }
-            member.missing = Some(missing);
-            self.members.push(member);
-        }
+        self.members.extend(gone);
         change.lost_most = change.missing.len().saturating_mul(2) > before;
         self.read = Some(now);
         change
     }
 
     /// Takes in that the list is the same as the last one.
-    pub fn confirm(&mut self, passed: Duration, grace: Duration, now: Timestamp) -> Change {
+    pub fn confirm(&mut self, passed: Duration, rules: Rules, now: Timestamp) -> Change {
         let there = self.members.iter().filter(|member| member.missing.is_none());
         let entries = there.map(|member| member.entry.clone()).collect();
-        self.update(entries, passed, grace, now)
+        self.update(entries, passed, rules, now)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The list of `DISCOVERY_URL` while we run: what is held of it, what is said about it, and who asks for it.
 //!
-//! `lay` brings it into the configuration, `poll` asks for it, `file` keeps it, `words` says what changed. What stands in a
+//! `lay` brings it into the configuration, `poll` asks for it, `file` keeps it, `words` says what changed, `loss` that most
+//! of it went. What stands in a
 //! list and who is retired from it is reckoned in `crate::discovery`.
 
 mod file;
 mod lay;
+mod loss;
 mod poll;
 mod words;
 
@@ -19,11 +21,12 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::config::discovery::Discovery;
-use crate::discovery::{LeftOut, Roll};
+use crate::discovery::{Change, LeftOut, Roll};
 use crate::domain::name::PairName;
 use crate::env::{Place, Problem};
 
 pub use lay::{Why, load};
+use loss::Loss;
 pub(super) use poll::Poll;
 pub use poll::{Found, once};
 
@@ -182,13 +185,24 @@ struct Told {
     unkept: Option<String>,
     /// True while the configuration takes the list in no form.
     unfit: bool,
+    /// Something is to be taken into force. Whoever asks may be stopped in the middle, so it is not theirs.
+    owed: bool,
+    /// Most of the list went at once.
+    loss: Option<Loss>,
+}
+
+impl Told {
+    fn weigh(&mut self, change: &Change, before: &Roll, after: &Roll, now: Timestamp) {
+        self.loss = Loss::after(self.loss.take(), change, before, after, now);
+    }
 }
 
 impl Register {
     /// Begins with the configuration of the start, whose remarks were told.
     pub(super) fn new(config: &Config, held: Held, zone: &TimeZone) -> Arc<Self> {
         held.settle(config.discovery.is_some());
-        let told = Told { left_out: held.left_out(), ..Told::default() };
+        // A roll of an earlier run is gone on with.
+        let told = Told { left_out: held.left_out(), loss: Loss::found(&held.known()), ..Told::default() };
         Arc::new(Self {
             held,
             zone: zone.clone(),
@@ -209,6 +223,11 @@ impl Register {
         });
     }
 
+    /// Somebody has reloaded the configuration: what the list lost until now is meant.
+    pub(super) fn acknowledged(&self) {
+        self.told().loss = None;
+    }
+
     /// What is in trouble, a sentence each.
     pub(super) fn trouble(&self) -> Vec<String> {
         if self.wanted.borrow().is_none() {
@@ -223,7 +242,8 @@ impl Register {
         let unkept = told.unkept.as_ref().map(|why| format!("discovery: the list cannot be kept: {why}"));
         let unfit = "discovery: the last list is not in force, the configuration does not take it; the log says why";
         let unfit = told.unfit.then(|| unfit.to_owned());
-        unread.into_iter().chain(unkept).chain(unfit).collect()
+        let loss = told.loss.as_ref().map(|loss| loss.told(&roll, &self.zone));
+        unread.into_iter().chain(unkept).chain(unfit).chain(loss).collect()
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

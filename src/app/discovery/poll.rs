@@ -14,7 +14,7 @@ use crate::app::source::Source;
 use crate::config::discovery::Discovery;
 use crate::discovery::ask::{Answer, Asker};
 use crate::discovery::list::Listed;
-use crate::discovery::{Change, LeftOut, Roll, read};
+use crate::discovery::{Change, LeftOut, Roll, Rules, read};
 use crate::domain::backoff::Backoff;
 use crate::engine::clock::Clock;
 use crate::fetch::Roots;
@@ -45,8 +45,6 @@ struct Course {
     failures: u32,
     /// What it calls itself was told.
     odd: bool,
-    /// Something is to be taken into force.
-    owed: bool,
 }
 
 impl Poll {
@@ -86,7 +84,9 @@ impl Poll {
         };
         self.introduce(&discovery);
         let backoff = Backoff::new(discovery.interval, 2.0, discovery.interval.max(PATIENCE));
-        let mut course = Course { discovery, asker, tag: None, read: None, failures: 0, odd: false, owed: false };
+        let mut course = Course { discovery, asker, tag: None, read: None, failures: 0, odd: false };
+        // Whoever asked before may have left something to do.
+        self.settle().await;
         loop {
             let wait = match self.look(&mut course).await {
                 Ok(()) => {
@@ -143,23 +143,39 @@ impl Poll {
         let passed = course.read.map_or(Duration::ZERO, |read| read.elapsed().min(course.discovery.interval));
         course.read = Some(Instant::now());
         let (mut roll, now) = (Roll::clone(&before), self.clock.now());
-        let grace = course.discovery.grace;
+        let rules = Rules { grace: course.discovery.grace, limit: course.discovery.limit };
         let (change, unread) = match listed {
-            None => (roll.confirm(passed, grace, now), None),
-            Some(Listed { entries, left_out }) => (roll.update(entries, passed, grace, now), Some(left_out)),
+            None => (roll.confirm(passed, rules, now), None),
+            Some(Listed { entries, mut left_out }) => {
+                let change = roll.update(entries, passed, rules, now);
+                left_out.extend(words::crowded_out(&change, rules.limit));
+                (change, Some(left_out))
+            }
         };
         roll.from = course.discovery.url.shown();
-        tell(&change, &before, grace);
+        if !change.crowded_out.is_empty() {
+            // They come in as soon as there is room, so the whole list is wanted each time.
+            course.tag = None;
+        }
+        tell(&change, &before, rules.grace);
         self.keep(&change, &before, &roll).await;
+        // From here to the end nothing waits: what is held now is owed, whoever goes on.
+        self.register.told().weigh(&change, &before, &roll, now);
         held.put(Arc::new(roll), unread);
-        course.owed |= change.is_effective();
-        if course.owed {
+        self.register.told().owed |= change.is_effective();
+        self.settle().await;
+        Ok(())
+    }
+
+    /// Takes into force what is owed.
+    async fn settle(&self) {
+        if self.register.told().owed {
             // What went wrong is in the log, and it is tried again next time.
-            course.owed = self.reloader.relist().await.is_err();
-            self.register.told().unfit = course.owed;
+            let owed = self.reloader.relist().await.is_err();
+            let mut told = self.register.told();
+            (told.owed, told.unfit) = (owed, owed);
         }
         self.register.tell_left_out();
-        Ok(())
     }
 
     /// Writes it down, when there is something to write.
@@ -244,7 +260,8 @@ pub async fn once(source: &Source, discovery: &Discovery, roots: &Roots) -> Resu
     let Listed { entries, left_out } =
         read(&bytes, discovery.limit, &held.known()).map_err(|error| error.to_string())?;
     let mut roll = Roll::default();
-    roll.update(entries, Duration::ZERO, discovery.grace, Clock::System.now());
+    let rules = Rules { grace: discovery.grace, limit: discovery.limit };
+    roll.update(entries, Duration::ZERO, rules, Clock::System.now());
     let of = roll.members.len();
     let before = held.known();
     held.put(Arc::new(roll), Some(left_out.clone()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::discovery::{Change, Roll};
+use crate::discovery::{Change, LeftOut, Roll};
 use crate::domain::name::PairName;
 use crate::env::duration;
 
@@ -26,6 +26,16 @@ pub(super) fn stays(roll: &Roll, zone: &TimeZone) -> String {
             format!("the last good one of {at} with {of} target{} stays", if of == 1 { "" } else { "s" })
         }
     }
+}
+
+/// Those that are new and have no place.
+pub(super) fn crowded_out(change: &Change, limit: usize) -> impl Iterator<Item = LeftOut> {
+    change.crowded_out.iter().map(move |pair| LeftOut {
+        what: pair.to_string(),
+        why: format!(
+            "is new, and those that are missing still have the {limit} places of DISCOVERY_LIMIT until DISCOVERY_GRACE is over"
+        ),
+    })
 }
 
 /// What a list changed, in one line; none where it changed nothing.

@@ -221,7 +221,7 @@ proptest! {
         let numbered = |name: &str| (2..4).map(|k| name.replace("{K}", &k.to_string())).collect::<BTreeSet<_>>();
         let all = |scope, prefix: String| {
             let of_scope = ground.known.iter().filter(move |key| key.scope == scope);
-            let names = of_scope.flat_map(|key| names(key)).flat_map(|name| numbered(&name));
+            let names = of_scope.flat_map(names).flat_map(|name| numbered(&name));
             names.map(move |name| format!("{prefix}{name}"))
         };
         let pairs: Vec<&PairName> = ground.mapped.iter().chain(&admitted.pairs).collect();

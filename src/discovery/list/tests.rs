@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use super::super::Roll;
 use super::*;
 
+const AT_ONCE: crate::discovery::Rules = crate::discovery::Rules { grace: std::time::Duration::ZERO, limit: 100 };
+
 fn listed(text: &str) -> Listed {
     read(text.as_bytes(), 100, &Roll::default()).unwrap_or_else(|broken| panic!("{text}: {broken}"))
 }
@@ -104,7 +106,7 @@ fn of_two_with_one_name_the_known_one_stays_else_the_first() {
 
     let mut known = Roll::default();
     let other = listed(r#"[{"targets": ["a.b:1"], "labels": {"site": "DC3"}}]"#);
-    known.update(other.entries, std::time::Duration::ZERO, std::time::Duration::ZERO, jiff::Timestamp::UNIX_EPOCH);
+    known.update(other.entries, std::time::Duration::ZERO, AT_ONCE, jiff::Timestamp::UNIX_EPOCH);
     let second = read(text.as_bytes(), 100, &known).unwrap();
     assert_eq!(pairs(&second), ["DC3-A_B_1 http://a.b:1"]);
 }
@@ -168,7 +170,7 @@ proptest! {
                 prop_assert!(!one.to_string().contains("u:p@") && one.to_string().chars().count() < 1000);
             }
             let mut roll = Roll::default();
-            roll.update(listed.entries, std::time::Duration::ZERO, std::time::Duration::ZERO, jiff::Timestamp::UNIX_EPOCH);
+            roll.update(listed.entries, std::time::Duration::ZERO, AT_ONCE, jiff::Timestamp::UNIX_EPOCH);
             let text = super::super::stored::write(&roll);
             prop_assert_eq!(super::super::stored::read(text.as_bytes()), Ok((roll, 0)));
         }

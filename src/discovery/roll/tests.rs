@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 const MINUTE: Duration = Duration::from_mins(1);
-const GRACE: Duration = Duration::from_mins(5);
+const GRACE: Rules = Rules { grace: Duration::from_mins(5), limit: 100 };
+const AT_ONCE: Rules = Rules { grace: Duration::ZERO, limit: 100 };
 
 fn at(minute: i64) -> Timestamp {
     Timestamp::from_second(minute * 60).unwrap()
@@ -74,8 +75,8 @@ fn losing_most_at_once_is_told_and_obeyed_only_after_the_grace() {
 #[test]
 fn without_a_grace_what_vanishes_goes_at_once() {
     let mut roll = Roll::default();
-    roll.update(list(&["DC3:A", "DC3:B"]), Duration::ZERO, Duration::ZERO, at(0));
-    let change = roll.update(list(&["DC3:A"]), MINUTE, Duration::ZERO, at(1));
+    roll.update(list(&["DC3:A", "DC3:B"]), Duration::ZERO, AT_ONCE, at(0));
+    let change = roll.update(list(&["DC3:A"]), MINUTE, AT_ONCE, at(1));
     assert_eq!((names(&change.retired), watched(&roll)), (vec!["DC3-B".into()], vec!["DC3-A".into()]));
 }
 
@@ -90,7 +91,55 @@ fn one_that_moved_to_another_site_leaves_its_old_one_at_once_and_one_that_change
     assert!(changed.is_effective());
 }
 
+#[test]
+fn those_who_are_missing_keep_their_place_and_who_is_new_waits_for_one() {
+    let rules = Rules { limit: 3, ..GRACE };
+    let mut roll = Roll::default();
+    roll.update(list(&["DC3:A", "DC3:B", "DC3:C"]), Duration::ZERO, rules, at(0));
+    let turned = roll.update(list(&["DC3:X", "DC3:A", "DC3:Y"]), MINUTE, rules, at(1));
+    assert_eq!(watched(&roll), ["DC3-A", "DC3-B", "DC3-C"]);
+    assert_eq!((names(&turned.crowded_out), turned.added.len()), (vec!["DC3-X".into(), "DC3-Y".into()], 0));
+    assert!(!turned.is_empty() && !turned.is_effective());
+    // Who moves takes the place that was theirs, and a known one is never pushed out.
+    let moved = roll.update(list(&["DC3:X", "DC1:B", "DC3:A"]), MINUTE, rules, at(2));
+    assert_eq!(watched(&roll), ["DC1-B", "DC3-A", "DC3-C"]);
+    assert_eq!(names(&moved.crowded_out), ["DC3-X"]);
+    for minute in 3..=5 {
+        let change = roll.update(list(&["DC3:X", "DC1:B", "DC3:A"]), MINUTE, rules, at(minute));
+        assert_eq!(names(&change.crowded_out), ["DC3-X"]);
+    }
+    let free = roll.update(list(&["DC3:X", "DC1:B", "DC3:A"]), MINUTE, rules, at(6));
+    assert_eq!((names(&free.added), names(&free.retired)), (vec!["DC3-X".into()], vec!["DC3-C".into()]));
+    // A lower limit takes nobody away, nor one who moves.
+    let low = Rules { limit: 1, ..GRACE };
+    roll.update(list(&["DC3:A"]), MINUTE, low, at(7));
+    assert_eq!(watched(&roll).len(), 3);
+    roll.update(list(&["DC1:A"]), MINUTE, low, at(8));
+    assert_eq!(watched(&roll), ["DC1-A", "DC3-X", "DC1-B"]);
+}
+
 proptest! {
+    #[test]
+    fn however_lists_change_no_more_are_watched_than_the_limit_and_nobody_known_loses_a_place(
+        lists in proptest::collection::vec(proptest::collection::btree_set((0_u8..2, 0_u8..12), 0..5), 1..30)
+    ) {
+        let rules = Rules { limit: 5, ..GRACE };
+        let mut roll = Roll::default();
+        for (minute, present) in (0..).zip(lists) {
+            let before = watched(&roll);
+            let pairs: Vec<String> = present.iter().map(|(site, n)| format!("DC{site}:S{n}")).collect();
+            let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
+            let of = pairs.len();
+            let change = roll.update(list(&pairs), MINUTE, rules, at(minute));
+            prop_assert!(roll.members.len() <= rules.limit, "{:?}", watched(&roll));
+            prop_assert_eq!(roll.present() + change.crowded_out.len(), of);
+            for known in before {
+                let retired = change.retired.iter().any(|pair| pair.to_string() == known);
+                prop_assert!(retired || watched(&roll).contains(&known), "{known} lost its place");
+            }
+        }
+    }
+
     #[test]
     fn nobody_is_dropped_before_the_grace_is_over_and_nobody_stays_after_it(
         lists in proptest::collection::vec((proptest::collection::btree_set(0_u8..6, 0..6), 0_u64..4), 1..30)
@@ -113,7 +162,7 @@ proptest! {
             }
             for name in &here {
                 let known = roll.members.iter().find(|member| member.entry.pair.to_string() == *name).unwrap();
-                prop_assert!(known.missing.is_none_or(|missing| missing < GRACE), "{name} stays too long");
+                prop_assert!(known.missing.is_none_or(|missing| missing < GRACE.grace), "{name} stays too long");
                 let n: u8 = name.trim_start_matches("DC3-S").parse().unwrap();
                 if known.missing == Some(Duration::ZERO) {
                     absent.entry(n).or_insert(0);

@@ -303,3 +303,25 @@ async fn a_new_list_does_not_bring_into_force_what_somebody_is_still_writing() {
     );
     assert!(!agent.file("ran").contains("unfinished"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_list_is_in_trouble_through_the_grace_and_after_it_until_somebody_means_it() {
+    let (api, web) = (BotApi::start().await, Target::start(true).await);
+    let inventory = Inventory::start(list(&[(&web.url(), &[("server", "WEB")])]));
+    let mut agent = inventory.followed(&api);
+    // Long enough to be seen by whoever asks.
+    agent.set(&[("DISCOVERY_GRACE", "3")]);
+    agent.start();
+    agent.says(&["1 new (DC3-WEB)"]).await;
+    inventory.says(list(&[]));
+    agent.says(&["lost 1 of its 1 targets at once"]).await;
+    stands(&agent, "trouble", |status| troubled(status, "the 1 missing are watched until DISCOVERY_GRACE is over"));
+    agent.says(&["1 watched no more (DC3-WEB)"]).await;
+    stands(&agent, "trouble after the grace", |status| troubled(status, "those that went are watched no more"));
+    let health = health(&agent);
+    assert!(health.contains("\"degraded\"") && health.contains("without most of the 1 that it had"), "{health}");
+    let (code, said) = agent.beside(&["reload"]);
+    assert_eq!(code, Some(0), "{said}");
+    stands(&agent, "the end of the trouble", |status| !troubled(status, "discovery"));
+    agent.stop();
+}

@@ -7,6 +7,8 @@ use super::super::Base;
 use super::*;
 use crate::discovery::read;
 
+const AT_ONCE: crate::discovery::Rules = crate::discovery::Rules { grace: std::time::Duration::ZERO, limit: 100 };
+
 const OURS: &str = "INTERVAL=30\nMAPPINGS=DC3:SRV4\nSRV4_URL=http://srv4.example.com/\nDC3_LOCAL=true\nDC1_LOCAL=true\n\
     COMMAND=one\nTELEGRAM_BOT_TOKEN=1234567890:AAFmBbQdvwWCD2fI4u7Fk5Z1J2K3L4M5N6O7P\nTELEGRAM_CHAT_ID=-1001234567890\n\
     DISCOVERY_URL=https://inventory.example.com/\n";
@@ -30,7 +32,7 @@ fn holding(list: &str) -> Held {
 fn put(held: &Held, list: &str) {
     let entries = read(list.as_bytes(), 100, &Roll::default()).unwrap().entries;
     let mut roll = Roll::default();
-    roll.update(entries, Duration::ZERO, Duration::ZERO, jiff::Timestamp::UNIX_EPOCH);
+    roll.update(entries, Duration::ZERO, AT_ONCE, jiff::Timestamp::UNIX_EPOCH);
     held.put(Arc::new(roll), None);
 }
 
