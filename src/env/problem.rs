@@ -1,7 +1,10 @@
 //! What is wrong with a configuration, said so that a person can mend it. Finding it lives in the modules beside this one.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+
+use super::redactor::{MASK, Redactor};
 
 /// Characters of a found value shown to people; the rest is cut.
 const SHOWN: usize = 80;
@@ -118,6 +121,47 @@ pub fn shown(text: &str) -> String {
     out
 }
 
+/// Takes out of a value what may be a secret, before a problem shows it.
+pub fn safe<'t>(name: &str, text: &'t str) -> Cow<'t, str> {
+    if name.ends_with("URL") || text.contains("://") {
+        Cow::Owned(masked_url(text))
+    } else {
+        Redactor::default().mask(text)
+    }
+}
+
+/// Shows of a URL that cannot be read its scheme and host at most: the rest may be a password, a token or a command.
+fn masked_url(text: &str) -> String {
+    let is_scheme = |word: &str| {
+        word.len() <= 12 && !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    };
+    let ends = |c: char| "/?#\\".contains(c) || c.is_whitespace();
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) => (format!("{scheme}://"), rest),
+        Some(_) => return MASK.to_owned(),
+        None => (String::new(), text),
+    };
+    let (authority, behind) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
+    // An `@` behind the host may end a password that holds a `/`.
+    if behind.contains('@') {
+        return format!("{scheme}{MASK}");
+    }
+    let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(_, host)| ("***@", host));
+    let more = if behind.is_empty() { "" } else { "…" };
+    match (scheme.is_empty(), host.split_once(':')) {
+        (true, _) if !user.is_empty() => MASK.to_owned(),
+        // `exec:./check.sh` and its like; what follows is no port.
+        (true, Some((word, port))) if !port.starts_with(|c: char| c.is_ascii_digit()) => {
+            if is_scheme(word) {
+                format!("{word}:…")
+            } else {
+                MASK.to_owned()
+            }
+        }
+        _ => format!("{scheme}{user}{host}{more}"),
+    }
+}
+
 /// Says whether a character turns or hides the text around it: zero width, bidirectional marks, byte order mark, line ends.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -222,6 +266,25 @@ mod tests {
         let text = Problem::error(at(1), "K", "bad").found("a\u{1b}[2J\nb\u{202e}c").to_string();
         assert!(!text.contains('\u{1b}') && !text.contains('\n') && !text.contains('\u{202e}'), "{text:?}");
         assert!(shown(&"x".repeat(9_999)).chars().count() <= SHOWN + 1);
+    }
+
+    #[test]
+    fn of_a_url_that_cannot_be_read_at_most_scheme_and_host_are_shown() {
+        for (text, shown) in [
+            ("htps://x.test/?token=s3cret", "htps://x.test…"),
+            ("postgres://u@x.test/db?password=s3cret", "postgres://***@x.test…"),
+            ("https://s3cret@:8x/", "https://***@:8x…"),
+            ("http://bob:s3cret/s3cret@x.test/", "http://***"),
+            ("http://x.test:99999/?token=s3cret", "http://x.test:99999…"),
+            ("http://x.test/?token=s3cret@s3cret", "http://***"),
+            ("exec:./s3cret.sh 's3cret", "exec:…"),
+            ("bob:s3cret@host", "***"),
+            ("example.org", "example.org"),
+            ("example.org:8080/s3cret", "example.org:8080…"),
+            ("./look s3cret http://s3cret/", "***"),
+        ] {
+            assert_eq!(masked_url(text), shown, "{text}");
+        }
     }
 
     #[test]

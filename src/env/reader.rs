@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::index;
 use super::key::{Absent, Key, KeyInfo, NUMBER, Scope};
+use super::problem::safe;
 use super::problem::{Place, Problem, Report};
 use super::redactor::{MASK, MIN_SECRET, Redactor};
 use super::secret::Secret;
@@ -318,7 +319,7 @@ impl Scoped<'_> {
         match outcome {
             Ok(value) => Some(value),
             Err(expected) => {
-                let safe = if key.secret { Cow::Borrowed(MASK) } else { Redactor::default().mask(text) };
+                let safe = if key.secret { Cow::Borrowed(MASK) } else { safe(key.name, text) };
                 self.reader.remember(Problem::error(place, full, expected).found(&safe));
                 None
             }

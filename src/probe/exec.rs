@@ -61,6 +61,12 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
         return Err(bad("a program follows the colon at once, without `//`".to_owned()));
     }
     let words = shell_words::split(command).map_err(|_unclosed| bad("a quote is not closed".to_owned()))?;
+    if shell == Some(false)
+        && let Some(sign) = for_a_shell(command)
+    {
+        let what = format!("is not on, so `{sign}` in the URL is given to the program as it is, and means nothing");
+        settings.warn(&SHELL, what, format!("set {}_SHELL=true, or put it in single quotes", settings.name()));
+    }
     let mut words = words.into_iter();
     let first = words.next().filter(|word| !word.is_empty()).ok_or_else(|| bad("there is no program".to_owned()))?;
     let shown = format!("exec:{}", one_line(command.as_bytes(), SHOWN));
@@ -73,6 +79,33 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     };
     let exec = Exec { program, arguments, shell, server, stuck: Mutex::default() };
     Ok(Target::new(&shown, exec))
+}
+
+/// The first sign outside of quotes that only a shell would obey; a variable also within double quotes.
+fn for_a_shell(command: &str) -> Option<&'static str> {
+    let (mut quote, mut escaped) = (None, false);
+    for (at, c) in command.char_indices() {
+        let rest = command.get(at..).unwrap_or_default();
+        let obeyed = |signs: &[&'static str]| signs.iter().copied().find(|sign| rest.starts_with(sign));
+        match (quote, c) {
+            _ if escaped => escaped = false,
+            (None | Some('"'), '\\') => escaped = true,
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, _) => {
+                if let Some(sign) = obeyed(&["|", "&&", ";", ">", "<", "$", "*", "`"]) {
+                    return Some(sign);
+                }
+            }
+            (Some('"'), _) => {
+                if let Some(sign) = obeyed(&["$", "`"]) {
+                    return Some(sign);
+                }
+            }
+            (Some(_), _) => {}
+        }
+    }
+    None
 }
 
 impl Probe for Exec {
@@ -169,6 +202,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn signs_that_only_a_shell_obeys_are_found_outside_of_quotes() {
+        for (command, sign) in [
+            ("echo broken | grep -q ok", Some("|")),
+            ("a && b", Some("&&")),
+            ("a; b", Some(";")),
+            ("a >/dev/null", Some(">")),
+            ("ls *.pid", Some("*")),
+            ("a \"$HOME\"", Some("$")),
+            ("a '$HOME | b' \"x|y;*\"", None),
+            ("a \\| \\$x http://h/?a=1&b=2 -w '10%'", None),
+        ] {
+            assert_eq!(for_a_shell(command), sign, "{command}");
+        }
+    }
 
     #[test]
     fn a_text_that_is_no_command_says_what_to_write() {

@@ -234,11 +234,10 @@ impl Target {
     pub async fn probe(&self, kit: &Kit, limit: Duration) -> Reading {
         let mut trace = Trace::start(limit);
         let seen = timeout(limit, self.probe.look(kit, &mut trace)).await;
-        let took = trace.elapsed();
         let reading = match seen {
-            Ok(Ok(())) => Reading::up(trace.phases(), took),
-            Ok(Err(fault)) => Reading::fault(fault, trace.phases(), took),
-            Err(_elapsed) => Reading::fault(trace.overdue(), trace.phases(), took),
+            Ok(Ok(())) => Reading::up(trace.phases(), trace.took()),
+            Ok(Err(fault)) => Reading::fault(fault, trace.phases(), trace.took()),
+            Err(_elapsed) => Reading::fault(trace.overdue(), trace.phases(), trace.elapsed()),
         };
         Reading { certificate_ends: trace.certificate(), ..reading }
     }

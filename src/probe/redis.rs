@@ -120,19 +120,18 @@ impl Probe for Redis {
 impl Redis {
     async fn ask(&self, kit: &Kit, trace: &mut Trace) -> Result<(), Fault> {
         let mut stream = kit.dial(trace, &self.way, self.address.host(), self.port, self.secure).await?;
-        trace.enter(Stage::FirstByte);
         if let Some((user, password)) = self.login.as_deref() {
             let mut auth = cmd("AUTH");
             if let Some(user) = user {
                 auth.arg(user);
             }
             auth.arg(password.expose_secret());
-            match exchange(&mut stream, &auth.get_packed_command(), "logging in").await? {
+            match exchange(&mut stream, trace, &auth.get_packed_command(), "logging in").await? {
                 Value::Okay => {}
                 other => return Err(self.unwanted(&other, "OK")),
             }
         }
-        match exchange(&mut stream, &cmd("PING").get_packed_command(), "waiting for PONG").await? {
+        match exchange(&mut stream, trace, &cmd("PING").get_packed_command(), "waiting for PONG").await? {
             Value::SimpleString(word) if word == "PONG" => {}
             other => return Err(self.unwanted(&other, "PONG")),
         }
@@ -178,14 +177,15 @@ fn is_about_login(details: &str) -> bool {
 }
 
 /// One command and its answer.
-async fn exchange(stream: &mut Stream, command: &[u8], doing: &str) -> Result<Value, Fault> {
+async fn exchange(stream: &mut Stream, trace: &mut Trace, command: &[u8], doing: &str) -> Result<Value, Fault> {
+    trace.enter(Stage::FirstByte);
     let sent = async {
         stream.write_all(command).await?;
         stream.flush().await
     };
     // A server that is full or locked says so and hangs up without reading; its words are worth more than our failure.
     let sent = sent.await;
-    match (line(stream, doing).await, sent) {
+    match (line(stream, trace, doing).await, sent) {
         (Ok(line), _) => parsed(&line),
         (Err(_), Err(error)) => Err(broken(doing, &error)),
         (Err(fault), Ok(())) => Err(fault),
@@ -193,7 +193,7 @@ async fn exchange(stream: &mut Stream, command: &[u8], doing: &str) -> Result<Va
 }
 
 /// One line, with its end. What follows it is dropped: it belongs to nothing that we asked.
-async fn line(stream: &mut Stream, doing: &str) -> Result<Vec<u8>, Fault> {
+async fn line(stream: &mut Stream, trace: &mut Trace, doing: &str) -> Result<Vec<u8>, Fault> {
     let mut line: Vec<u8> = Vec::new();
     let mut chunk = [0; 512];
     loop {
@@ -201,6 +201,9 @@ async fn line(stream: &mut Stream, doing: &str) -> Result<Vec<u8>, Fault> {
         let Some(new) = chunk.get(..count).filter(|new| !new.is_empty()) else {
             return Err(Fault::new(Cause::Reset, format!("connection closed while {doing}")));
         };
+        if line.is_empty() {
+            trace.enter(Stage::Rest);
+        }
         line.extend_from_slice(new);
         if let Some(first) = line.first().filter(|first| !b"+-".contains(first)) {
             return Err(not_redis(*first));

@@ -198,7 +198,7 @@ async fn a_body_that_ends_early_or_is_packed_is_told() {
         "/chunk" => Act::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf"),
         "/garbled" => Act::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhalf\r\n"),
         "/packed" => Act::bytes("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x0b"),
-        _ => Act::bytes("HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\n\r\nhalf"),
+        _ => Act::bytes("HTTP/1.1 200 OK\r\nContent-Encoding: Identity\r\n\r\nhalf"),
     });
     for (path, expected) in [
         ("/short", "reset: connection closed while reading the body"),
@@ -225,6 +225,22 @@ async fn what_a_server_says_is_shown_capped_and_without_our_secrets() {
     let told = told(&reading);
     assert!(told.starts_with("content: $.a is \"*** Bearer *** \\u001b[31mzz"), "{told}");
     assert!(told.ends_with(", wanted == 1") && !format!("{reading:?}").contains("s3cret"), "{reading:?}");
+}
+
+#[tokio::test]
+async fn pieces_of_what_we_sent_are_not_shown_when_a_server_says_them_back() {
+    for (path, settings, piece) in [
+        ("/", "HEADERS=X-Key: Token s3cret-key", "s3cret-key"),
+        ("/", "HEADERS=Cookie: a=1; sid=s3cret-sid", "s3cret-sid"),
+        ("/?a=s3cret%2Fvalue&b=1", "", "s3cret/value"),
+        ("/", "BODY={\"user\":\"s3cret-user\"}", "s3cret-user"),
+    ] {
+        let server = Server::start(move |_| page(&serde_json::json!({ "a": format!("is {piece}") }).to_string()));
+        let reading = ask(&server, path, &format!("JSON=$.a == 1\n{settings}")).await;
+        let told = told(&reading);
+        assert!(told.starts_with("content: $.a is ") && told.contains("***"), "{told}");
+        assert!(!format!("{reading:?}").contains("s3cret"), "{reading:?}");
+    }
 }
 
 #[tokio::test]
@@ -255,7 +271,9 @@ fn a_setting_that_cannot_hold_is_refused_with_its_key() {
             "JSON=$[?search(@.a, '(x+)+y')]",
             ".env:6: SRV4_JSON: found `$[?search(@.a, '(x+)+y')]`, expected a JSONPath without `match()` and `search()`",
         ),
-        ("JSON=status", ".env:6: SRV4_JSON: found `status`, expected a JSONPath such as"),
+        ("JSON=status", ".env:6: SRV4_JSON: found `status`, expected a JSONPath such as `$.status`: `status` is none"),
+        ("JSON=$.status = \"ok\"", "write `==`, not `=`"),
+        ("JSON=$.a\nHEADERS=Accept-Encoding: gzip", "SRV4_HEADERS: holds Accept-Encoding"),
         ("REDIRECTS=21", ".env:6: SRV4_REDIRECTS: found `21`, expected a whole number from 0 to 20"),
         ("HTTP2=3", ".env:6: SRV4_HTTP2: found `3`, expected one of: off, auto, on"),
         ("HEADERS=Connection: s3cret", ".env:6: SRV4_HEADERS: found `***`, expected headers such as"),

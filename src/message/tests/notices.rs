@@ -165,6 +165,8 @@ fn a_refusal_says_why_and_which_key_decides_it() {
         "STORM_LIMIT",
         "DNS",
         "login",
+        "",
+        "CA_FILE",
         "DISCOVERY_UP_FIRST",
         "DRY_RUN",
         "STATE_DIR",

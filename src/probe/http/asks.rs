@@ -1,6 +1,6 @@
 //! What is asked: the method, our headers and those of the operator, the body. Who we say we are lives in `wire`.
 
-use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, HOST, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -10,8 +10,8 @@ use url::{Position, Url};
 use super::keys::{BODY, METHOD};
 use crate::domain::reading::{Cause, Fault};
 use crate::fetch;
-use crate::probe::wire::Headers;
 use crate::probe::wire::settings::{HEADERS, Settings};
+use crate::probe::wire::{Headers, words};
 
 /// What is asked of a target, beside its URL.
 pub(super) struct Asks {
@@ -60,10 +60,15 @@ impl Asks {
         self.headers.iter().any(|(name, _)| *name == AUTHORIZATION)
     }
 
-    /// Every text of it that may be a secret.
+    /// Every text of our headers that may be a secret.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
-        let body = std::str::from_utf8(&self.body).ok();
-        self.headers.iter().filter_map(|(_, value)| value.to_str().ok()).chain(body)
+        self.headers.iter().filter_map(|(_, value)| value.to_str().ok()).flat_map(words)
+    }
+
+    /// Whether the operator asks for a packed body, which is not unpacked here.
+    pub(super) fn ask_for_packed(&self) -> bool {
+        let mut asked = self.headers.iter().filter(|(name, _)| *name == ACCEPT_ENCODING);
+        asked.any(|(_, value)| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
     }
 
     /// Whether a request may go to another origin than the target's: one that changes things or carries a body may not.

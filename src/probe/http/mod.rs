@@ -32,6 +32,7 @@ use super::wire::settings::{
 use super::wire::{Kit, Trace, Way, authorization, masked};
 use super::{BadTarget, Kind, Probe, Target};
 use crate::domain::reading::{Cause, Fault};
+use crate::env::redactor::MASK;
 use crate::fetch::shown;
 
 /// `http` and `https`.
@@ -113,6 +114,10 @@ fn read(text: &str, settings: &Settings<'_>) -> Result<Target, BadTarget> {
     if !asks::is_askable(&url) {
         return Err(BadTarget::Unreadable("its path is too long".to_owned()));
     }
+    if url.scheme() == "http" && settings.has(&TLS_DAYS) {
+        let what = "is set, and http:// has no certificate; only a place that a redirect leads to may show one";
+        settings.warn(&TLS_DAYS, what, "write https://, or remove it");
+    }
     let login = authorization(&url, settings);
     redirect::strip(&mut url);
     let shown = shown(&url);
@@ -134,6 +139,15 @@ impl More {
             };
             let hint = "ask with GET";
             key.map_or_else(|| settings.problem(&JSON, what, hint), |key| settings.problem(key, what, hint));
+            return None;
+        }
+        if asks.ask_for_packed() && wants.body() {
+            let what = "holds Accept-Encoding, and a packed body is not unpacked to be looked at";
+            settings.problem(
+                &HEADERS,
+                what,
+                "take it out; KEYWORD, KEYWORD_ABSENT and JSON look at the body as it comes",
+            );
             return None;
         }
         if wants.statuses.name_redirects() && redirects > 0 {
@@ -233,7 +247,11 @@ impl Http {
             return Err(refused(status, more, home && (self.login.is_some() || more.asks.log_in()), after_redirect));
         }
         if more.wants.body() {
-            if let Some(encoding) = answer.head.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity")
+            if let Some(encoding) = answer
+                .head
+                .headers
+                .get(CONTENT_ENCODING)
+                .filter(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
             {
                 let encoding = crate::host::output::one_line(encoding.as_bytes(), 20);
                 let what =
@@ -248,9 +266,16 @@ impl Http {
     }
 
     /// A server may echo what we sent: what is a secret of ours is taken out.
+    ///
+    /// Of a body any part may be one, in whatever form it comes back, so beside a body nothing of the server's is shown.
     fn hidden(&self, more: &More, text: &str) -> String {
+        if more.asks.has_body() {
+            return MASK.to_owned();
+        }
         let login = self.login.iter().filter_map(|login| login.expose_secret().split(' ').nth(1));
-        masked(text, more.asks.secrets().chain(login))
+        let query: Vec<String> = self.url.query_pairs().map(|(_, value)| value.into_owned()).collect();
+        let raw = self.url.query().into_iter().flat_map(|query| query.split(['&', '=']));
+        masked(text, more.asks.secrets().chain(login).chain(raw).chain(query.iter().map(String::as_str)))
     }
 }
 

@@ -70,6 +70,11 @@ pub(super) fn token(text: &str) -> Result<Secret, String> {
     Ok(Secret::from(text))
 }
 
+/// The texts of a header's value that may be secrets: the whole of it, and its words, such as the value of a cookie.
+pub(crate) fn words(value: &str) -> impl Iterator<Item = &str> {
+    std::iter::once(value).chain(value.split([' ', '\t', ';', ',', '=', '"']).filter(|word| !word.is_empty()))
+}
+
 /// Takes secrets of ours out of a text of a server's, which may say back what we sent.
 pub(crate) fn masked<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
     match Redactor::new(secrets) {

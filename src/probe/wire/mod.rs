@@ -43,7 +43,7 @@ pub(crate) use commands::{Turn, judge, last_line};
 pub(crate) use datagram::Datagrams;
 pub(crate) use dial::telling;
 pub(crate) use failure::{broken, is_exhausted, unreached};
-pub(crate) use headers::masked;
+pub(crate) use headers::{masked, words};
 pub use pushes::Pushes;
 
 /// What all probes share; built once at start. A clone shares it too.

@@ -29,6 +29,7 @@ pub struct Trace {
     started: Instant,
     limit: Duration,
     stage: Option<(Stage, Instant)>,
+    finished: Option<Instant>,
     phases: Phases,
     certificate_ends: Option<Timestamp>,
 }
@@ -36,19 +37,33 @@ pub struct Trace {
 impl Trace {
     /// Starts the clock of an attempt that may take `limit`.
     pub fn start(limit: Duration) -> Self {
-        Self { started: Instant::now(), limit, stage: None, phases: Phases::default(), certificate_ends: None }
+        Self {
+            started: Instant::now(),
+            limit,
+            stage: None,
+            finished: None,
+            phases: Phases::default(),
+            certificate_ends: None,
+        }
     }
 
     /// Ends the stage before, if one is open, and begins `stage`.
     pub fn enter(&mut self, stage: Stage) {
         let now = Instant::now();
         self.close(now);
-        self.stage = Some((stage, now));
+        (self.stage, self.finished) = (Some((stage, now)), None);
     }
 
     /// Ends the open stage: the answer is complete.
     pub fn finish(&mut self) {
-        self.close(Instant::now());
+        let now = Instant::now();
+        self.close(now);
+        self.finished = Some(now);
+    }
+
+    /// Time from the start until the answer was complete: a goodbye behind it does not count.
+    pub fn took(&self) -> Duration {
+        self.finished.map_or_else(|| self.elapsed(), |at| at - self.started)
     }
 
     /// Ends the open stage as if it had taken `took`: what was measured apart from it.
@@ -145,6 +160,18 @@ fn brief(took: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_goodbye_does_not_count_and_more_of_an_answer_does() {
+        let mut trace = Trace::start(Duration::from_secs(9));
+        trace.enter(Stage::FirstByte);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        trace.finish();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!((trace.took(), trace.left()), (Duration::from_secs(1), Duration::from_secs(6)));
+        trace.enter(Stage::Rest);
+        assert_eq!(trace.took(), Duration::from_secs(3));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_timeout_says_what_was_done_and_what_was_waited_for() {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsConnector;
@@ -136,6 +136,16 @@ fn client(settings: &Settings<'_>) -> Option<Option<Arc<CertifiedKey>>> {
     }
 }
 
+/// The library shows lines as numbers of bytes.
+fn unread(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "it is cut off, an END line is missing",
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line cannot be read",
+        pem::Error::Base64Decode(_) => "what stands between BEGIN and END is not base64",
+        _ => "it cannot be read",
+    }
+}
+
 fn certificates(
     settings: &Settings<'_>,
     key: &Key<std::path::PathBuf>,
@@ -145,7 +155,7 @@ fn certificates(
     let why = match found {
         Ok(found) if !found.is_empty() => return Some(found),
         Ok(_) => "the file holds no certificate".to_owned(),
-        Err(error) => format!("the file is not PEM: {error}"),
+        Err(error) => format!("the file is not PEM: {}", unread(&error)),
     };
     settings.problem(key, why, "it needs at least one `BEGIN CERTIFICATE` block");
     None

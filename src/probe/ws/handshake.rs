@@ -160,6 +160,9 @@ impl Opening<'_> {
         if header("sec-websocket-accept").is_none_or(|accept| accept != derive_accept_key(key.as_bytes())) {
             return wrong("HTTP 101 with an answer to another key than ours; is a cache in between?".to_owned());
         }
+        if header("sec-websocket-extensions").is_some_and(|chosen| !chosen.is_empty()) {
+            return wrong("the server chose an extension, and we offer none".to_owned());
+        }
         match (self.subprotocols, header("sec-websocket-protocol")) {
             (None, None) => Ok(Some((end, true))),
             (Some(ours), Some(chosen)) if ours.split(", ").any(|one| one == chosen) => Ok(Some((end, true))),

@@ -17,7 +17,7 @@ use super::wire::settings::{
     BEARER_TOKEN, CA_FILE, CLIENT_CERT, CLIENT_KEY, EXPECT, HEADERS, INSECURE, IP, PASSWORD, SEND, Settings, TLS_DAYS,
     USERNAME,
 };
-use super::wire::{Dialogue, Headers, Kit, Stage, Trace, Way, authorization, masked};
+use super::wire::{Dialogue, Headers, Kit, Stage, Trace, Way, authorization, masked, words};
 use super::{BadTarget, CANNOT_LOOK, Kind, Probe, Target, quoted};
 use crate::domain::reading::{Cause, Fault};
 use crate::env::{Key, Scope};
@@ -77,7 +77,7 @@ impl More {
     /// A server may say back what we sent: what is a secret of ours is taken out.
     fn hidden(&self, text: &str) -> String {
         let login = self.login.iter().filter_map(|login| login.expose_secret().split(' ').nth(1));
-        masked(text, self.headers.iter().filter_map(|(_, value)| value.to_str().ok()).chain(login))
+        masked(text, self.headers.iter().filter_map(|(_, value)| value.to_str().ok()).flat_map(words).chain(login))
     }
 }
 

@@ -20,7 +20,7 @@ async fn every_odd_target_is_down_for_its_own_reason_and_the_healthy_one_is_chec
     let targets = [
         ("LOOP", looping.url("/"), "the redirect cannot be followed"),
         ("DRIP", dripping.url("/"), "no answer in time"),
-        ("SIGNED", signed.url("/"), "TLS failed"),
+        ("SIGNED", signed.url("/"), "the certificate's issuer is not trusted"),
         ("CLOSED", closed.url(), "nobody listens on the port"),
         ("SILENT", silent.url(), "no answer in time"),
     ];

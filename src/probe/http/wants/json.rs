@@ -118,6 +118,13 @@ fn parsed(path: &str) -> Result<JsonPath, String> {
         return Err(format!("expected a JSONPath with at most {DEPTH} brackets within each other"));
     }
     let found = JsonPath::parse(path).map_err(|error| {
+        if !path.starts_with('$') {
+            let path = one_line(path.as_bytes(), SHOWN);
+            return format!("expected a JSONPath such as `$.status`: `{path}` is none, a path begins with `$`");
+        }
+        if !until(path, |rest| rest.starts_with('=')).1.is_empty() {
+            return "expected a comparison such as `$.status == \"healthy\"`: write `==`, not `=`".to_owned();
+        }
         // They would compile an expression for every value of a body, so the library is built without them.
         if ["match", "search"].iter().any(|name| calls(path, name)) {
             return "expected a JSONPath without `match()` and `search()`; use KEYWORD for expressions".to_owned();
