@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::config::pace::Pace;
 use crate::config::site::Ssh;
-use crate::config::{Act, Config, Place, Server, Site, ladder};
+use crate::config::{Act, Config, Place, Server, Site, ladder, marks};
 use crate::domain::backoff::Backoff;
 use crate::domain::guard;
 use crate::domain::ladder::{Mode, Terms};
@@ -217,8 +217,10 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Kit, hooks: &reqwest::Client)
                 .get(&name.site)
                 .filter(|_| site.cross_check)
                 .and_then(|host| FromSite::new(host.clone(), name.site.clone(), &server.target, timeout(server)));
+            let mark = mark(config, hosts, name, server);
             Some(Arc::new(Plan {
                 pair: name.clone(),
+                mark,
                 target: server.target.clone(),
                 kit: kit.clone(),
                 up_first: pair.up_first,
@@ -243,6 +245,16 @@ pub fn plans(config: &Config, hosts: &Hosts, kit: &Kit, hooks: &reqwest::Client)
         remedies_at_once: config.remedies_at_once,
         unknown_after: config.pace.unknown_after,
     }
+}
+
+/// Changes with everything that a look at a pair goes by: its server, those it depends on, its site, and the places that it
+/// is looked at from. A host is built anew when its login, its key or its pin changed.
+fn mark(config: &Config, hosts: &Hosts, pair: &PairName, server: &Server) -> u64 {
+    let marks = &config.marks;
+    let parents: Vec<_> = server.depends_on.iter().map(|parent| (parent, marks.of_server(parent))).collect();
+    let site = |site: &SiteName| (marks.of_site(site), hosts.get(site).map(|host| Arc::as_ptr(host).addr()));
+    let places = (site(&pair.site), server.target.site().map(site));
+    marks::joined((marks.of_agent(), marks.of_server(&pair.server), parents, places))
 }
 
 /// What makes one check of a server.

@@ -3,8 +3,9 @@
 //! Each section reads its own keys and lists them for the reference; here the sections are joined and their relations
 //! checked. Reading files and the process environment is the business of `app`.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
@@ -149,7 +150,13 @@ pub struct Loaded {
 
 /// Reads everything, and gives every problem at once.
 pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surroundings) -> Loaded {
-    let reader = Reader::new(env, read);
+    let files = RefCell::<marks::Files>::default();
+    let noting = |path: &Path| {
+        let text = read(path)?;
+        files.borrow_mut().insert(path.to_owned(), marks::joined(&text));
+        Ok(text)
+    };
+    let reader = Reader::new(env, &noting);
     let global = reader.global();
     let discovery = discovery::read(&global);
     let open = discovery::is_on(&global);
@@ -181,7 +188,7 @@ pub fn load(env: &Env, read: crate::env::reader::ReadFile<'_>, around: &Surround
             target.mask(&redactor);
         }
     }
-    let marks = marks::Marks::of(&reader.settings());
+    let marks = marks::Marks::of(&reader.settings(), &files.borrow());
     let settings = settings(&reader, &redactor);
     let known: Vec<KeyInfo> = groups().iter().flat_map(|group| group.keys).copied().collect();
     let report = reader.finish(&Catalogue { known: &known, later: later::KEYS, names: &names });

@@ -54,22 +54,28 @@ pub struct Hearing {
     /// Since the last report, or since we listen: only time in which we did.
     #[serde(rename = "silent_ms", with = "super::millis")]
     silent: Duration,
+    /// Time beside that in which we were cut off: it is held against nobody, and what was heard grows old in it all the same.
+    #[serde(rename = "unheard_ms", with = "super::millis", default, skip_serializing_if = "Duration::is_zero")]
+    unheard: Duration,
     /// Nobody listened for a while since then: one report may have been missed.
     missed: bool,
+    /// A cut took from its silence since then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    forgiven: bool,
     word: Option<Word>,
 }
 
 impl Hearing {
     /// Begins to listen to a server that reports at least once in `every`.
     pub fn new(every: Duration) -> Self {
-        Self { every, silent: Duration::ZERO, missed: false, word: None }
+        Self { every, silent: Duration::ZERO, unheard: Duration::ZERO, missed: false, forgiven: false, word: None }
     }
 
     /// Takes up another rhythm: it has a whole one of the new kind.
     pub fn expect(&mut self, every: Duration) {
         if self.every != every {
             self.every = every;
-            self.cut_off();
+            self.leave_a_period();
         }
     }
 
@@ -81,16 +87,50 @@ impl Hearing {
     /// Says that nobody listened for a while: the agent was off, the machine slept. One report may have been missed, so silence has to last for one more period; what was silent already has a whole one to speak again.
     pub fn nobody_listened(&mut self) {
         if self.silent >= self.patience() {
-            self.cut_off();
+            self.leave_a_period();
         }
         self.missed = true;
     }
 
-    /// Says that we were cut off until now: of the time since the last report nobody knows how much counts, so a whole period
-    /// to speak is left, however long that was.
+    /// Says that so much time passed in which we were cut off.
+    pub fn pass_unheard(&mut self, time: Duration) {
+        // Trouble ages all the same.
+        if self.is_in_trouble() {
+            self.pass(time);
+        } else {
+            self.unheard = self.unheard.saturating_add(time);
+        }
+    }
+
+    /// Says that we turned out to be cut off, for nobody knows how long: a report may have been missed, and a whole period to
+    /// speak is left. That is forgiven once for each report, because short cuts that come again and again would hide for ever
+    /// that nothing comes; and always who is silent already, which is known.
     pub fn cut_off(&mut self) {
+        let is_silent = self.silent >= self.patience();
+        if is_silent || (self.silent > self.every && !self.forgiven) {
+            self.forgiven |= !is_silent;
+            self.leave_a_period();
+        }
+        self.missed = true;
+    }
+
+    /// Says that we were cut off for so much of the time that was counted.
+    pub fn was_cut_off(&mut self, lasted: Duration) {
+        if !self.is_in_trouble() {
+            let lasted = lasted.min(self.silent);
+            self.silent = self.silent.saturating_sub(lasted);
+            self.unheard = self.unheard.saturating_add(lasted);
+        }
+        self.cut_off();
+    }
+
+    fn is_in_trouble(&self) -> bool {
+        matches!(self.word, Some(Word::Trouble(_)))
+    }
+
+    fn leave_a_period(&mut self) {
         // Of trouble only its age is known.
-        if !matches!(self.word, Some(Word::Trouble(_))) {
+        if !self.is_in_trouble() {
             self.silent = self.silent.min(self.every);
         }
         self.missed = true;
@@ -106,8 +146,8 @@ impl Hearing {
             Sight::Trouble(..) | Sight::Silent { .. } => well,
         };
         let trouble = well == matches!(self.word, Some(Word::Trouble(_)));
-        self.silent = Duration::ZERO;
-        self.missed = false;
+        (self.silent, self.unheard) = (Duration::ZERO, Duration::ZERO);
+        (self.missed, self.forgiven) = (false, false);
         self.word = Some(word);
         Heard { turned, trouble }
     }
@@ -117,7 +157,7 @@ impl Hearing {
         let heard = self.word.is_some();
         match &self.word {
             Some(Word::Trouble(what)) => Sight::Trouble(what, self.silent),
-            Some(Word::Well) if self.silent < self.every => Sight::Well,
+            Some(Word::Well) if self.silent.saturating_add(self.unheard) < self.every => Sight::Well,
             Some(Word::Well) | None if self.silent < self.patience() => Sight::Unheard { heard },
             Some(Word::Well) | None => Sight::Silent { lasts: self.silent, heard },
         }
@@ -158,9 +198,10 @@ mod tests {
         Trouble,
         Gap,
         Cut,
+        Lost(u64),
         Every(u64),
     }
-    use Event::{Cut, Every, Gap, Pass, Trouble, Well};
+    use Event::{Cut, Every, Gap, Lost, Pass, Trouble, Well};
 
     fn after(events: &[Event]) -> Hearing {
         let mut hearing = Hearing::new(EVERY);
@@ -171,6 +212,7 @@ mod tests {
                 Trouble => drop(hearing.hear(Word::Trouble("disk full".to_owned()))),
                 Gap => hearing.nobody_listened(),
                 Cut => hearing.cut_off(),
+                Lost(seconds) => hearing.was_cut_off(Duration::from_secs(*seconds)),
                 Every(seconds) => hearing.expect(Duration::from_secs(*seconds)),
             }
         }
@@ -210,6 +252,20 @@ mod tests {
             ("a gap takes no trouble back", vec![Trouble, Pass(900), Gap], "disk full 900"),
             ("a cut leaves a whole period", vec![Well, Pass(90), Cut, Pass(80), Cut, Pass(89)], "unheard true"),
             ("and no more", vec![Well, Pass(90), Cut, Pass(80), Cut, Pass(90)], "silent 180 true"),
+            (
+                "a cut a day hides no missed report for ever",
+                vec![Well, Pass(85), Cut, Pass(85), Cut, Pass(85), Cut, Pass(85), Cut],
+                "unheard true",
+            ),
+            (
+                "for it is forgiven once",
+                vec![Well, Pass(85), Cut, Pass(85), Cut, Pass(85), Cut, Pass(5)],
+                "silent 180 true",
+            ),
+            ("what was cut off is taken off", vec![Well, Pass(60), Lost(30), Pass(149)], "unheard true"),
+            ("what was heard grows old while nobody hears", vec![Well, Pass(60), Lost(30), Pass(30)], "unheard true"),
+            ("and not more than that", vec![Well, Pass(60), Lost(30), Pass(150)], "silent 180 true"),
+            ("a report begins anew", vec![Well, Pass(170), Cut, Pass(85), Well, Pass(89)], "well"),
             ("a cut takes nothing from who is well", vec![Well, Pass(10), Cut, Pass(79)], "well"),
             ("a shorter rhythm gets its time", vec![Well, Pass(80), Every(10)], "unheard true"),
             ("and no more", vec![Well, Pass(80), Every(10), Pass(10)], "silent 20 true"),
@@ -252,6 +308,7 @@ mod tests {
             Just(Trouble),
             Just(Gap),
             Just(Cut),
+            (0_u64..200).prop_map(Lost),
             (1_u64..200).prop_map(Every)
         ]
     }
@@ -279,6 +336,25 @@ mod tests {
             hearing.nobody_listened();
             hearing.pass(EVERY * 2);
             prop_assert!(is_silent(&hearing));
+        }
+
+        #[test]
+        fn no_cuts_hide_for_ever_that_nothing_comes(
+            events in proptest::collection::vec(event(), 0..30),
+            every in 1_u64..90,
+        ) {
+            let mut hearing = after(&events);
+            hearing.expect(EVERY);
+            hearing.hear(Word::Well);
+            let mut listened = 0;
+            while !is_silent(&hearing) {
+                hearing.pass(Duration::from_secs(every));
+                listened += every;
+                prop_assert!(listened <= 5 * 90 + 90, "{hearing:?}");
+                if !is_silent(&hearing) {
+                    hearing.cut_off();
+                }
+            }
         }
 
         #[test]

@@ -162,12 +162,14 @@ impl Engine {
         batch.memory(&self.memory(now));
     }
 
-    /// Counts a failing pair towards a storm, unless its failure is explained: by what it depends on, or by maintenance.
+    /// Counts a failing pair towards a storm, unless its failure is explained: by what it depends on, by maintenance, or
+    /// because it was never up, so that it did not fall.
     pub(super) fn count(&mut self, pair: &PairName) {
         let now = self.clock.now();
         let Some(known) = self.pairs.get(pair) else { return };
         let parent_is_down = known.plan.parents.iter().any(|parent| self.guard.is_down(&parent.server));
-        if parent_is_down || known.evidence.parent.is_some() || self.guard.maintenance(pair, now).is_some() {
+        let explained = parent_is_down || known.was_never_up();
+        if explained || known.evidence.parent.is_some() || self.guard.maintenance(pair, now).is_some() {
             self.guard.rose(pair);
         } else {
             self.guard.fell(pair, now);

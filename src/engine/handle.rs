@@ -30,8 +30,8 @@ pub struct Handle {
 pub enum Order {
     /// Whether it takes orders.
     Ready(oneshot::Sender<()>),
-    /// Reports may have been missed.
-    Missed(oneshot::Sender<()>),
+    /// Reports may have been missed for so long until now.
+    Missed(Duration, oneshot::Sender<()>),
     /// A server reports.
     Push {
         /// Which one.
@@ -115,9 +115,9 @@ impl Handle {
         self.ask(Order::Ready).await
     }
 
-    /// Says that reports could not come in for a moment, so that nobody's silence is held against them.
-    pub async fn missed(&self) -> Result<(), Unmet> {
-        self.ask(Order::Missed).await
+    /// Says that reports could not come in for so long until now, so that nobody's silence is held against them.
+    pub async fn missed(&self, lasted: Duration) -> Result<(), Unmet> {
+        self.ask(|reply| Order::Missed(lasted, reply)).await
     }
 
     /// Takes the report of a server, which is named by itself or by a pair; gives its name.

@@ -42,6 +42,7 @@ pub mod ledger;
 pub mod narrate;
 mod orders;
 mod pair;
+mod places;
 pub mod plan;
 pub mod pushes;
 mod rehearsal;
@@ -86,6 +87,7 @@ pub struct Engine {
     timetable: Timetable,
     rounds: JoinSet<Report>,
     gate: Arc<Semaphore>,
+    attempts_at_once: usize,
     orders: mpsc::Receiver<Order>,
     ledger: Ledger,
     narrator: Arc<Narrator>,
@@ -106,7 +108,7 @@ pub struct Engine {
     /// Drills whose command is on its way.
     drills: HashMap<RunId, Box<drill::Drill>>,
     /// As many remedies as may be under way at once.
-    places: Arc<Semaphore>,
+    places: places::Places,
     /// How long a pair may be unknown before that is told; zero: for ever.
     unknown_after: Duration,
     counters: Counters,
@@ -172,7 +174,8 @@ impl Engine {
             timetable: Timetable::new(),
             rounds: JoinSet::new(),
             gate: Arc::new(Semaphore::new(plans.attempts_at_once)),
-            places: Arc::new(Semaphore::new(plans.remedies_at_once)),
+            places: places::Places::new(plans.remedies_at_once),
+            attempts_at_once: plans.attempts_at_once,
             unknown_after: plans.unknown_after,
             orders,
             ledger,

@@ -24,8 +24,8 @@ impl Engine {
             Order::Ready(reply) => {
                 let _ = reply.send(());
             }
-            Order::Missed(reply) => {
-                self.pushes.all_cut_off();
+            Order::Missed(lasted, reply) => {
+                self.pushes.all_cut_off(lasted);
                 let _ = reply.send(());
             }
             Order::Push { server, pair, word, reply } => {

@@ -74,6 +74,16 @@ impl Pair {
         seen && matches!(self.judge.state(), State::Up { .. })
     }
 
+    /// True when it has to be seen up once and was not.
+    pub(super) fn was_never_up(&self) -> bool {
+        self.plan.up_first
+            && match self.judge.state() {
+                State::Fresh => true,
+                State::Up { .. } => false,
+                State::Down(outage) => outage.unproven,
+            }
+    }
+
     /// Says that the effect of this run is being looked for.
     pub(super) fn verifies(&mut self, run: RunId) {
         if self.run == Some(run) {

@@ -26,6 +26,8 @@ pub struct Plan {
     pub pair: PairName,
     /// What is looked at; pairs of one server share it.
     pub target: Arc<Target>,
+    /// Tells what is looked at, and how, from what was before a reload: the same number is the same.
+    pub mark: u64,
     /// What every probe stands on.
     pub kit: Arc<Kit>,
     /// Whether it has to be seen up once before anything is run for it.
@@ -78,6 +80,17 @@ impl Plan {
         });
         let CheckRules { attempts, successes, hold, .. } = self.check;
         judge::Rules { backoff: self.backoff, attempts, rungs, successes, hold, recovery, up_first: self.up_first }
+    }
+
+    /// True when both look at the same in the same way, so that what one sees holds for the other.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        self.mark == other.mark && self.check == other.check && self.url() == other.url()
+    }
+
+    /// What came in the place of this one and looks like it, with the target of this one: a target remembers.
+    #[must_use]
+    pub fn renewed(&self, new: &Self) -> Arc<Self> {
+        Arc::new(Self { target: self.target.clone(), ..new.clone() })
     }
 
     /// Its URL as people may see it.

@@ -98,7 +98,7 @@ impl Engine {
         for pair in self.reporting.values().flat_map(|reporter| &reporter.pairs) {
             let known = self.pairs.get(pair).and_then(|known| known.plan.witnesses.as_ref());
             if known.is_some_and(|known| known.key() == witnesses) {
-                self.pushes.cut_off(&pair.server);
+                self.pushes.reconnected(&pair.server);
                 look_again(&mut self.pairs, &mut self.timetable, pair, Instant::now());
             }
         }

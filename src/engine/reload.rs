@@ -20,8 +20,12 @@ impl Engine {
     /// Swaps what is watched: new pairs enter, old ones leave, the rest keep their state under the new rules.
     pub(super) fn reload(&mut self, plans: Plans) -> Reloaded {
         self.guard.set_rules(plans.guard);
-        self.gate = Arc::new(Semaphore::new(plans.attempts_at_once));
-        self.places = Arc::new(Semaphore::new(plans.remedies_at_once));
+        // Who was let in before counts on.
+        if plans.attempts_at_once != self.attempts_at_once {
+            self.gate = Arc::new(Semaphore::new(plans.attempts_at_once));
+            self.attempts_at_once = plans.attempts_at_once;
+        }
+        self.places.resize(plans.remedies_at_once);
         self.unknown_after = plans.unknown_after;
         let wanted: HashMap<PairName, Arc<Plan>> =
             plans.pairs.into_iter().map(|plan| (plan.pair.clone(), plan)).collect();
@@ -55,15 +59,17 @@ impl Engine {
                     self.timetable.enter(&pair, plan.backoff.interval(), of);
                 }
                 let moved = known.plan.url() != plan.url();
-                known.plan = plan;
+                // What is being looked at, or how, may be another by now; anything else takes no look away: a list that
+                // changes often would keep a slow failure from ever being judged.
+                let same = known.plan.looks_like(&plan);
+                known.stale |= !same && known.doing == Doing::Checking;
+                known.plan = if same { known.plan.renewed(&plan) } else { plan };
                 if moved {
                     known.judge.moved();
                 }
                 if moved && known.moved() {
                     self.timetable.at_once(&pair);
                 }
-                // What is being looked at may be another target by now.
-                known.stale = known.doing == Doing::Checking;
             } else {
                 reloaded.added += 1;
                 reloaded.added_pairs.push(pair);

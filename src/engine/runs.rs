@@ -33,7 +33,7 @@ impl Engine {
         let (pair, command) = (member.call.pair.clone(), member.rung.command.clone());
         match self.lanes.request(&host, member) {
             Turn::Now => {
-                if let Ok(place) = self.places.clone().try_acquire_owned() {
+                if let Some(place) = self.places.now() {
                     let intent = self.ledger.recorded(vec![batch], INTENT_WITHIN);
                     self.start(host, intent, place);
                 } else {
@@ -97,14 +97,14 @@ impl Engine {
         if !self.is_wanted(host) {
             return;
         }
-        if let Ok(place) = self.places.clone().try_acquire_owned() {
+        if let Some(place) = self.places.now() {
             return self.placed(host, Some(place));
         }
         let (places, halt, host) = (self.places.clone(), self.halt.clone(), host.to_owned());
         self.rounds.spawn(async move {
             let place = tokio::select! {
                 () = halt.cancelled() => None,
-                place = places.acquire_owned() => place.ok(),
+                place = places.wait() => place,
             };
             Report::Placed { host, place }
         });

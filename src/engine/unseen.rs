@@ -78,6 +78,13 @@ impl Engine {
         for (name, pair) in &self.pairs {
             let Some((since, fault)) = long_unseen(pair, now, self.unknown_after) else { continue };
             match trouble(fault.cause) {
+                // It was heard before, so a first report is not all that it waits for.
+                Trouble::Nobodys if fault.cause == Cause::Waiting => {
+                    let every = self.pushes.overdue(&name.server);
+                    if every.is_some_and(|every| until(since, now) >= self.unknown_after.saturating_add(every)) {
+                        own.insert(name.clone(), (since, fault.clone()));
+                    }
+                }
                 Trouble::Ours(cause) => {
                     let blinded = Blinded { since, pairs: 0, fault: fault.clone() };
                     let all = ours.entry(cause.as_str()).or_insert(blinded);

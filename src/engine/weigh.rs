@@ -144,8 +144,8 @@ impl Engine {
         let around = self.pairs.values().skip(from).chain(self.pairs.values().take(from));
         let is_up = |state: &State| matches!(state, State::Up { .. } | State::Fresh);
         let plans: Vec<Arc<Plan>> = around
-            // What depends on others may be down because of them, and tells nothing about us.
-            .filter(|other| is_up(other.judge.state()) && other.plan.parents.is_empty())
+            // What depends on others may be down because of them, what was never up may never be: both tell nothing about us.
+            .filter(|other| is_up(other.judge.state()) && other.plan.parents.is_empty() && !other.was_never_up())
             .filter(|other| seen.insert(&other.plan.pair.server))
             .take(SAMPLE)
             .map(|other| other.plan.clone())

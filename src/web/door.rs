@@ -5,7 +5,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::extract::{Extension, Request, State as Given};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -70,10 +71,26 @@ impl Door {
     }
 }
 
+/// What a connection showed so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown(Arc<AtomicBool>);
+
+impl Shown {
+    /// True once a request on it had a token that is right.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn a_token(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Lets in, or refuses.
-pub async fn admit(
-    Given(door): Given<std::sync::Arc<Door>>,
+pub(super) async fn admit(
+    Given(door): Given<Arc<Door>>,
     Extension(peer): Extension<Peer>,
+    Extension(shown): Extension<Shown>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -88,8 +105,14 @@ pub async fn admit(
         return careful(strike.unwrap_or_else(locked).into_response());
     }
     let asker = if opens == Some(true) { Asker::Owner } else { Asker::Stranger };
+    if asker == Asker::Owner {
+        shown.a_token();
+    }
     request.extensions_mut().insert(asker);
     let response = next.run(request).await;
+    if push && response.status().is_success() {
+        shown.a_token();
+    }
     if push && response.status() == StatusCode::NOT_FOUND {
         let rejected = door.rejected.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         tracing::debug!(from = %peer.0, rejected, "a report with an unknown token was rejected");
@@ -136,7 +159,7 @@ fn careful(mut response: Response) -> Response {
 }
 
 /// An address as its owner has it: of IPv6 everybody has at least a whole /64.
-fn network(ip: IpAddr) -> IpAddr {
+pub(super) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => IpAddr::V4(ip),
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),

@@ -339,3 +339,25 @@ async fn what_is_looked_at_through_a_site_is_healed_there_and_a_reload_changes_t
     agent.stop();
     assert_eq!(host.sshd.logins(), 1, "checks and commands share one session: {}", host.sshd.log());
 }
+
+#[tokio::test]
+async fn a_short_look_over_a_session_that_froze_opens_another_one() {
+    let sshd = Sshd::start(&Options::default());
+    let place = Place::of(&sshd);
+    let kit = kit_of(place.host());
+    let file = place.state.path().join("server");
+    let limit = Duration::from_secs(3);
+    let target = |command: &str| target(&format!("SRV4_URL=ssh://DC3/{command}"));
+    let kept = target(&format!("ps -o ppid= -p $PPID >{}", file.display())).probe(&kit, LIMIT).await;
+    assert_eq!(kept.outcome, Outcome::Up, "{kept:?}");
+    let frozen: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    let frozen = rustix::process::Pid::from_raw(frozen).unwrap();
+    rustix::process::kill_process(frozen, Signal::STOP).unwrap();
+    let seen = target("true").probe(&kit, limit).await;
+    // One so short that it is dropped before anything answers leaves no dead session behind either.
+    let hurried = target("true").probe(&kit, Duration::from_millis(60)).await;
+    let after = target("true").probe(&kit, limit).await;
+    rustix::process::kill_process(frozen, Signal::KILL).unwrap();
+    assert_eq!(seen.outcome, Outcome::Up, "{seen:?}");
+    assert_eq!(after.outcome, Outcome::Up, "{hurried:?} {after:?}");
+}

@@ -46,6 +46,7 @@ impl<F: Fn(&Rung) -> bool> Staging<'_, F> {
         let Plan {
             pair,
             target,
+            mark,
             kit,
             up_first,
             notify,
@@ -74,6 +75,7 @@ impl<F: Fn(&Rung) -> bool> Staging<'_, F> {
         Plan {
             pair,
             target,
+            mark,
             kit,
             up_first,
             notify,

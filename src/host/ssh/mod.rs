@@ -132,7 +132,7 @@ impl SshHost {
     /// before the command was handed over.
     pub async fn run(&self, order: &Order, ready: impl Future<Output = bool> + Send) -> RunResult {
         let request = self.request(order)?;
-        let (lease, channel) = self.pool.channel().await?;
+        let (lease, channel) = self.pool.channel(order.limit).await?;
         if !ready.await {
             return Err(HostError::Withheld);
         }

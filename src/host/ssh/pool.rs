@@ -16,7 +16,8 @@ use super::auth::Credentials;
 use super::session::{IDLE, Lease, Live, OPEN, locked, take_slot};
 use crate::host::HostError;
 
-/// Opening a channel on a kept session, which may be dead: a fresh one is the better use of the time.
+/// Opening a channel on a kept session, which may be dead: a fresh one is the better use of the time. Who has little time
+/// waits half of it.
 const OPEN_KEPT: Duration = Duration::from_secs(4);
 
 /// The sessions of one host.
@@ -77,19 +78,19 @@ impl Pool {
     /// Makes sure that there is a live session: one is opened, or the kept one asked whether it still answers.
     pub(super) async fn ready(self: &Arc<Self>) -> Result<(), HostError> {
         let (lease, kept) = self.lease(false).await?;
-        if kept && !matches!(timeout(OPEN_KEPT, lease.live.handle.send_ping()).await, Ok(Ok(()))) {
-            lease.live.retire();
+        if kept && lease.ping(OPEN_KEPT).await.is_err() {
             drop(lease);
             self.lease(false).await?;
         }
         Ok(())
     }
 
-    /// A channel that is ready for a command. A kept session that does not give one is replaced by a fresh one, once.
-    pub(super) async fn channel(self: &Arc<Self>) -> Result<(Lease, Channel<Msg>), HostError> {
+    /// A channel that is ready for a command that has so much time. A kept session that does not give one is replaced by a
+    /// fresh one, once.
+    pub(super) async fn channel(self: &Arc<Self>, limit: Duration) -> Result<(Lease, Channel<Msg>), HostError> {
         let (lease, kept) = self.lease(false).await?;
         if kept {
-            if let Ok(channel) = lease.open(OPEN_KEPT).await {
+            if let Ok(channel) = lease.open(OPEN_KEPT.min(limit / 2)).await {
                 return Ok((lease, channel));
             }
             drop(lease);

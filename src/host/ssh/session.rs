@@ -71,15 +71,46 @@ impl Lease {
 
     /// Opens a channel for one command.
     pub(super) async fn open(&self, limit: Duration) -> Result<Channel<Msg>, String> {
+        let doubt = Doubt(&self.live);
         let opened = timeout(limit, self.live.handle.channel_open_session()).await;
         let why = match opened {
-            Ok(Ok(channel)) => return Ok(channel),
+            Ok(Ok(channel)) => {
+                doubt.dispelled();
+                return Ok(channel);
+            }
             Ok(Err(russh::Error::ChannelOpenFailure(why))) => why_not_opened(&why).to_owned(),
             Ok(Err(_)) => self.live.why_lost(),
-            Err(_) => format!("it did not answer within {} s", limit.as_secs()),
+            Err(_) => format!("it did not answer within {} s", limit.as_secs_f64()),
         };
-        self.live.retire();
         Err(format!("no channel for the command: {why}"))
+    }
+
+    /// Asks whether the session still lives.
+    pub(super) async fn ping(&self, limit: Duration) -> Result<(), ()> {
+        let doubt = Doubt(&self.live);
+        match timeout(limit, self.live.handle.send_ping()).await {
+            Ok(Ok(())) => {
+                doubt.dispelled();
+                Ok(())
+            }
+            Ok(Err(_)) | Err(_) => Err(()),
+        }
+    }
+}
+
+/// A session that was asked for something and has not answered: it is retired, also when whoever asked ran out of time and
+/// is dropped.
+struct Doubt<'a>(&'a Live);
+
+impl Doubt<'_> {
+    fn dispelled(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        self.0.retire();
     }
 }
 

@@ -64,13 +64,20 @@ struct Inner {
 struct Known {
     hearing: Hearing,
     counted: Instant,
+    /// We are cut off from it.
+    cut: bool,
 }
 
 impl Known {
     /// Counts the time until now.
     fn current(&mut self) -> &mut Hearing {
         let now = Instant::now();
-        self.hearing.pass(now.duration_since(self.counted));
+        let passed = now.duration_since(self.counted);
+        if self.cut {
+            self.hearing.pass_unheard(passed);
+        } else {
+            self.hearing.pass(passed);
+        }
         self.counted = now;
         &mut self.hearing
     }
@@ -86,7 +93,7 @@ impl Pushes {
         let now = Instant::now();
         let known = |(server, mut hearing): (ServerName, Hearing)| {
             hearing.nobody_listened();
-            (server, Known { hearing, counted: now })
+            (server, Known { hearing, counted: now, cut: false })
         };
         Ok(Self(Mutex::new(Inner { servers: saved.into_iter().map(known).collect(), tokens: HashMap::new() })))
     }
@@ -113,10 +120,13 @@ impl Pushes {
         inner.tokens.clear();
         for Expected { server, every, token } in all {
             let Some(server) = server else { continue };
-            let fresh = || Known { hearing: Hearing::new(*every), counted: Instant::now() };
+            let fresh = || Known { hearing: Hearing::new(*every), counted: Instant::now(), cut: false };
             let known = inner.servers.entry(server.clone());
             // A server of several pairs comes several times.
-            known.or_insert_with(|| before.remove(server).unwrap_or_else(fresh)).current().expect(*every);
+            let known = known.or_insert_with(|| before.remove(server).unwrap_or_else(fresh));
+            known.current().expect(*every);
+            // Others may be asked by now whether we are.
+            known.cut = false;
             inner.tokens.extend(token.map(|token| (token, server.clone())));
         }
     }
@@ -148,14 +158,36 @@ impl Pushes {
         self.lock().servers.values_mut().for_each(|known| known.current().nobody_listened());
     }
 
-    /// Says that we were cut off from this server until now.
+    /// Says that we are cut off from this server: from now on no time counts.
     pub fn cut_off(&self, server: &ServerName) {
-        self.lock().servers.get_mut(server).into_iter().for_each(|known| known.current().cut_off());
+        if let Some(known) = self.lock().servers.get_mut(server).filter(|known| !known.cut) {
+            known.current().cut_off();
+            known.cut = true;
+        }
     }
 
-    /// Says that nobody could come in until now.
-    pub fn all_cut_off(&self) {
-        self.lock().servers.values_mut().for_each(|known| known.current().cut_off());
+    /// Says that we are not cut off from this server any more.
+    pub fn reconnected(&self, server: &ServerName) {
+        if let Some(known) = self.lock().servers.get_mut(server) {
+            known.current().cut_off();
+            known.cut = false;
+        }
+    }
+
+    /// Says that nobody could come in for so long until now.
+    pub fn all_cut_off(&self, lasted: Duration) {
+        let mut inner = self.lock();
+        // Where we are cut off anyway no time was counted.
+        for known in inner.servers.values_mut().filter(|known| !known.cut) {
+            known.current().was_cut_off(lasted);
+        }
+    }
+
+    /// The time in which this server has to report, if it was heard and may be silent by now.
+    pub fn overdue(&self, server: &ServerName) -> Option<Duration> {
+        let mut inner = self.lock();
+        let hearing = inner.servers.get_mut(server)?.current();
+        matches!(hearing.look(), Sight::Unheard { heard: true }).then(|| hearing.every())
     }
 
     /// Looks at what was heard.

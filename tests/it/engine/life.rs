@@ -9,6 +9,7 @@ use monitor::domain::outage::State;
 use monitor::domain::remedy::RunId;
 use monitor::engine::Saved;
 use monitor::engine::handle::{PairState, Unmet};
+use monitor::engine::plan::{Plan, Plans};
 use monitor::store::Order;
 use uuid::Uuid;
 
@@ -277,5 +278,48 @@ async fn a_command_whose_end_nobody_saw_gets_its_record_and_its_verdict() {
     assert_eq!(world.count("A", "audit failed"), 1);
     assert_eq!(world.words("run"), ["judge interrupted"]);
     assert_eq!(world.count("A", "run fix"), 0, "it is not run again");
+    watch.cut().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn reloads_that_change_nothing_about_a_pair_do_not_keep_its_slow_failure_from_being_judged() {
+    let world = World::new();
+    let spec = || Spec { timeout: 60.0, ..pair("SLOW", vec![]) };
+    let slow = |window: f64| {
+        let plan = world.plan(Spec { window, ..spec() }, |_, _| (secs(20.0), See::Down));
+        Arc::new(Plan { mark: 7, ..Plan::clone(&plan) })
+    };
+    let watch = world.watch(vec![slow(1.0)]);
+    for n in 1..=8 {
+        world.until(f64::from(n) * 7.0).await;
+        // The pairs of a list come and go.
+        let others = if n % 2 == 0 { vec![] } else { vec![world.plan(pair("OTHER", vec![]), up)] };
+        let all = [slow(f64::from(n))].into_iter().chain(others).collect();
+        watch.handle.reload(plans(all, calm())).await.unwrap();
+    }
+    assert_eq!(world.count("SLOW", "tell down #1"), 1, "{:?}", world.words("SLOW"));
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_makes_no_new_places_for_remedies() {
+    let world = World::new();
+    let names = ["A", "B", "C", "D"];
+    let all = || {
+        let plan = |server: &&'static str| {
+            let cure = crate::support::engine::cure_on(server, "fix", 20.0);
+            let plan = world.plan(Spec { interval: 10.0, ..pair(server, vec![cure]) }, down);
+            Arc::new(Plan { mark: 7, ..Plan::clone(&plan) })
+        };
+        Plans { remedies_at_once: 1, ..plans(names.iter().map(plan).collect(), calm()) }
+    };
+    let watch = world.watch_all(all(), Saved::default(), clock());
+    for n in 1..=4 {
+        world.until(12.0 + f64::from(n)).await;
+        watch.handle.reload(all()).await.unwrap();
+    }
+    world.until(18.0).await;
+    let begun: usize = names.iter().map(|server| world.count(server, "run fix")).sum();
+    assert_eq!(begun, 1);
     watch.cut().await;
 }

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use monitor::domain::push::Word;
 use monitor::engine::Saved;
 use monitor::engine::handle::{PairState, Unmet};
-use monitor::engine::plan::Plan;
+use monitor::engine::plan::{Plan, Plans};
 use monitor::fetch::Roots;
 use monitor::probe::wire::pushes::{Pushes, Token};
 use monitor::probe::wire::{Kit, Pushes as Shared};
@@ -285,5 +285,39 @@ async fn a_report_for_nobody_says_who_there_is_and_a_token_names_its_server() {
     watch.handle.reload(plans(vec![world.plan(pair("A", vec![]), up)], calm())).await.unwrap();
     assert_eq!(by(TOKEN).await, Err(Unmet::NoSuchToken), "it was taken out");
     assert!(push("SRV4").await.unwrap_err().to_string().contains("no server does"));
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_stays_shut_accuses_nobody_and_people_hear_that_reports_are_missing() {
+    let world = World::new();
+    let (plan, saved) = reporting(&world, "90s", spec());
+    let all = Plans { unknown_after: secs(600.0), ..plans(vec![plan], calm()) };
+    let watch = world.watch_all(all, saved, clock());
+    reports(&world, &watch, 10.0, 190.0, 60.0).await;
+    for second in 200..1700 {
+        world.until(f64::from(second)).await;
+        watch.handle.missed(secs(1.0)).await.unwrap();
+        if second == 850 {
+            assert_eq!(world.count("SRV4", "tell"), 0, "{:?}", world.words("SRV4"));
+            assert_eq!(state(&watch).await.0, PairState::Unknown);
+        }
+    }
+    assert_eq!(world.count("SRV4", "tell") + world.count("agent", "tell"), 1, "{:?}", world.words("SRV4"));
+    assert_eq!(world.count("SRV4", "run"), 0);
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_cut_each_day_does_not_hide_that_the_reports_have_ended() {
+    let world = World::new();
+    let (plan, saved) = reporting(&world, "1000s", spec());
+    let watch = world.watch_all(plans(vec![plan], calm()), saved, clock());
+    reports(&world, &watch, 10.0, 10.0, 60.0).await;
+    for n in 1..=5 {
+        world.until(f64::from(n) * 950.0).await;
+        watch.handle.missed(secs(1.0)).await.unwrap();
+    }
+    assert_eq!(world.count("SRV4", "tell down #1"), 1, "{:?}", world.words("SRV4"));
     watch.end().await;
 }

@@ -166,3 +166,22 @@ async fn what_was_permitted_before_a_storm_is_not_sent_to_a_host_that_is_ready_o
     assert_eq!((runs(&world), told(&world)), (0, vec![("agent".to_owned(), "storm".to_owned())]));
     watch.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn pairs_that_were_never_up_are_no_storm_and_keep_no_other_from_being_healed() {
+    let world = World::new();
+    let dead = ["N1", "N2", "N3", "N4", "N5", "N6"];
+    let never =
+        |server: &&'static str| world.plan(Spec { up_first: true, ..pair(server, vec![cure("fix", 1.0)]) }, down);
+    let mut plans: Vec<Arc<Plan>> = dead.iter().map(never).collect();
+    for server in ["U1", "U2", "U3", "U4"] {
+        plans.push(world.plan(pair(server, vec![cure_on(server, "fix", 1.0)]), up));
+    }
+    let script = down_until_run(&world, "A", "fix", 5.0);
+    plans.push(world.plan(pair("A", vec![cure_on("A", "fix", 1.0)]), script));
+    let watch = world.watch_with(plans, stormy(), Saved::default(), clock());
+    world.until(400.0).await;
+    assert_eq!(world.count("A", "run fix"), 1, "{:?}", told(&world));
+    assert!(told_of(&world, "agent").is_empty(), "{:?}", told(&world));
+    watch.end().await;
+}

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ pub enum Disk {
 
 pub struct World {
     inner: Mutex<Inner>,
+    /// Of the next plan.
+    marks: AtomicU64,
     pub start: Instant,
 }
 
@@ -105,7 +108,7 @@ impl World {
             memory: Memory::default(),
             disk: Disk::Writes(Duration::ZERO),
         };
-        Arc::new(Self { inner: Mutex::new(inner), start: Instant::now() })
+        Arc::new(Self { inner: Mutex::new(inner), marks: AtomicU64::default(), start: Instant::now() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -212,6 +215,8 @@ impl World {
         Arc::new(Plan {
             target: Arc::new(Target::new(&format!("test://{}", pair.server), probe).warning(spec.warns)),
             pair,
+            // Whatever a test builds twice looks at something else, unless it says otherwise.
+            mark: self.marks.fetch_add(1, Ordering::Relaxed),
             kit: kit(),
             up_first: spec.up_first,
             notify: spec.notify,
