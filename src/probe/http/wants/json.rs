@@ -292,7 +292,7 @@ mod tests {
     fn a_condition_that_cannot_be_read_says_what_to_write() {
         for (text, told) in [
             ("", "expected a JSONPath such as"),
-            ("status == 1", "`status` cannot be read"),
+            ("status == 1", "`status` is none, a path begins with `$`"),
             ("$.a ==", "expected a JSON value behind `==`"),
             ("$.a == healthy", "expected a JSON value behind `==`"),
             ("$.a = 1", "`$.a = 1` cannot be read"),
