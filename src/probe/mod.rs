@@ -25,7 +25,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
 use crate::domain::name::SiteName;
-use crate::domain::reading::{Fault, Reading};
+use crate::domain::reading::{Cause, Fault, Outcome, Reading};
 use crate::env::{KeyInfo, Redactor};
 use wire::pushes;
 use wire::settings::{Settings, TLS_DAYS};
@@ -239,7 +239,24 @@ impl Target {
             Ok(Err(fault)) => Reading::fault(fault, trace.phases(), trace.took()),
             Err(_elapsed) => Reading::fault(trace.overdue(), trace.phases(), trace.elapsed()),
         };
+        let late = trace.elapsed().saturating_sub(limit);
+        let reading = if late > LATE { starved(reading, late) } else { reading };
         Reading { certificate_ends: trace.certificate(), ..reading }
+    }
+}
+
+/// A time that ran out so much later than it should have was spent waiting for this machine, not for the target: an answer
+/// may lie there unread.
+const LATE: Duration = Duration::from_millis(100);
+
+/// Takes "no answer in time" for what it is when this machine was too busy to look.
+fn starved(reading: Reading, late: Duration) -> Reading {
+    match &reading.outcome {
+        Outcome::Down(fault) if fault.cause == Cause::Timeout => {
+            let what = format!("this machine was too busy to look: {late:.0?} late; {}", fault.reason);
+            Reading { outcome: Outcome::Blind(Fault::new(Cause::Exhausted, what)), ..reading }
+        }
+        Outcome::Up | Outcome::Down(_) | Outcome::Blind(_) => reading,
     }
 }
 
@@ -305,5 +322,27 @@ mod tests {
         let target = Target::parse(" HTTPS://bob:s3cret@Example.org/health?token=t0ken ").unwrap();
         assert_eq!(target.shown(), "https://example.org/health?token=***");
         assert_eq!(format!("{target:?}"), "Target(\"https://example.org/health?token=***\")");
+    }
+
+    struct Busy(Duration);
+
+    impl Probe for Busy {
+        fn look<'a>(&'a self, _kit: &'a Kit, _trace: &'a mut Trace) -> BoxFuture<'a, Result<(), Fault>> {
+            Box::pin(async {
+                // The whole thread is held, as on a machine that has no time for us.
+                std::thread::sleep(self.0);
+                std::future::pending().await
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_runs_out_much_too_late_is_this_machines_trouble() {
+        let kit = Kit::new(&crate::fetch::Roots::load(None).unwrap());
+        let limit = Duration::from_millis(20);
+        let reading = Target::new("test://busy", Busy(Duration::from_millis(300))).probe(&kit, limit).await;
+        let Outcome::Blind(fault) = reading.outcome else { panic!("{reading:?}") };
+        assert_eq!(fault.cause, Cause::Exhausted);
+        assert!(fault.reason.starts_with("this machine was too busy to look: "), "{}", fault.reason);
     }
 }
