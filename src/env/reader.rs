@@ -150,7 +150,9 @@ impl Scoped<'_> {
             return Some(value);
         }
         if let Absent::Default(text) = key.absent {
-            self.in_force(key, &self.full(key.name), text, Place::Unset);
+            if key.scope != Scope::Server {
+                self.in_force(key, &self.full(key.name), text, Place::Unset);
+            }
             return self.parsed(key, &self.full(key.name), text, Place::Unset);
         }
         let full = self.full(key.name);
@@ -292,7 +294,7 @@ impl Scoped<'_> {
         }
     }
 
-    /// Remembers what holds; what somebody set stays, whatever is asked later.
+    /// Remembers what holds; what somebody set stays, whatever is asked later. Defaults of thousands of servers are not kept.
     fn in_force<T>(&self, key: &Key<T>, full: &str, text: &str, place: Place) {
         let hidden = key.secret && place != Place::Unset;
         let value = if hidden { Cow::Borrowed(MASK) } else { Redactor::default().mask(text) };
