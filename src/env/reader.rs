@@ -118,9 +118,8 @@ impl<'a> Reader<'a> {
                 Ok(Some(Found { text: Cow::Owned(text), place }))
             }
             Err(error) => {
-                let what = format!("the file cannot be read: {error}");
-                let hint = "give the path of a file that this user may read";
-                self.remember(Problem::error(place, &file_key, what).found(pointer.text).hint(hint));
+                let problem = Problem::error(place, &file_key, format!("the file cannot be read: {error}"));
+                self.remember(problem.found(pointer.text).hint("give the path of a file that this user may read"));
                 Err(())
             }
         }
@@ -149,13 +148,13 @@ impl Scoped<'_> {
         if let Some(value) = self.optional(key)? {
             return Some(value);
         }
+        let full = self.full(key.name);
         if let Absent::Default(text) = key.absent {
             if key.scope != Scope::Server {
-                self.in_force(key, &self.full(key.name), text, Place::Unset);
+                self.in_force(key, &full, text, Place::Unset);
             }
-            return self.parsed(key, &self.full(key.name), text, Place::Unset);
+            return self.parsed(key, &full, text, Place::Unset);
         }
-        let full = self.full(key.name);
         let blank = self.reader.env.line_of(&full).or_else(|| self.reader.env.bare.get(&full).copied());
         let place = blank.map_or(Place::Unset, |line| self.reader.env.place(Some(line)));
         let what = if blank.is_some() { "is empty, and it is required" } else { "is not set, and it is required" };
